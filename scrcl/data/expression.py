@@ -1,0 +1,144 @@
+"""Log-normalised expression of every gene, and groups of cells, for marker genes and figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from scrcl._validate import InputError
+from scrcl.data.preprocess import log_normalize
+from scrcl.data.validate import check_adata, unique_names
+from scrcl.data.values import COUNT_LAYERS, as_csr, detect_values, find_values
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    CSR: TypeAlias = sp.csr_matrix
+
+
+def log_expression(adata: ad.AnnData) -> ad.AnnData:
+    """Return log-normalised expression of all genes, with the cells' ``obs``.
+
+    Counts are brought to 10,000 per cell and log1p; log-normalised values are taken as they are
+    (brought to the natural base if ``uns["log1p"]`` names another). The matrix is found as in
+    :func:`scrcl.data.values.find_values`, so a scaled ``X`` falls back on ``.raw``.
+
+    Parameters
+    ----------
+    adata
+        Cells and genes; not changed. The matrix returned may share memory with it: do not write.
+
+    Returns
+    -------
+    AnnData with CSR ``X`` (n_obs, n_genes), float32, a copy of ``obs`` and unique gene names.
+
+    Raises
+    ------
+    InputError
+        If there are no cells or genes, or no usable matrix.
+    """
+    check_adata(adata)
+    values = find_values(adata)
+    var = pd.DataFrame(index=unique_names(values.var_names, "gene", []))
+    expression = ad.AnnData(values.X, obs=adata.obs.copy(), var=var)
+    if values.kind != "log":
+        return log_normalize(expression)
+    base = adata.uns.get("log1p", {}).get("base")
+    if base is not None:
+        expression.X = values.X * np.float32(np.log(base))
+    return expression
+
+
+def count_matrix(adata: ad.AnnData) -> tuple[CSR, pd.Index]:
+    """Return the counts of every gene, (n_obs, n_genes), and the gene names.
+
+    Raises
+    ------
+    InputError
+        If neither ``layers["counts"]``, ``X`` nor ``.raw`` holds counts.
+    """
+    values = find_values(adata)
+    if values.kind != "counts":
+        msg = (
+            f"expression: got {values.kind} values from {values.source}, wanted counts. "
+            f"Keep them in X, .raw or one of layers {COUNT_LAYERS}."
+        )
+        raise InputError(msg)
+    return values.X, unique_names(values.var_names, "gene", [])
+
+
+def group_labels(adata: ad.AnnData, key: str) -> pd.Categorical:
+    """Return the group of every cell; NaN, None and "" mean "no group" (code -1).
+
+    Names are text. The order of the categories is kept if the column has one that says more than
+    the alphabet; whole numbers are ordered as numbers. Groups without cells are dropped.
+
+    Raises
+    ------
+    InputError
+        If ``obs`` has no such column, or no cell has a group.
+    """
+    if key not in adata.obs:
+        msg = f"obs: got no column {key!r}, wanted one of {sorted(adata.obs)}. Check the name."
+        raise InputError(msg)
+    column = adata.obs[key]
+    names = column.astype(object).map(_as_name, na_action="ignore")
+    names = names.where(names != "", None)
+    present = set(names.dropna())
+    if not present:
+        msg = f"obs[{key!r}]: got no cell with a group, wanted at least one. Choose another column."
+        raise InputError(msg)
+    known = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else None
+    ordered = sorted(present) if known is None else [n for n in map(_as_name, known) if n in present]
+    if all(name.lstrip("-").isdecimal() for name in ordered):
+        ordered.sort(key=int)
+    return pd.Categorical(names, categories=ordered)
+
+
+def _as_name(value: Any) -> str:
+    """Write a group as text; 1.0, as pandas stores integers beside missing values, is 1."""
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if whole else str(value)
+
+
+def group_sums(X: CSR, codes: NDArray[np.integer], n_groups: int) -> NDArray[np.float64]:
+    """Sum the rows of each group in one sparse product.
+
+    Parameters
+    ----------
+    X
+        Values, (n_obs, n_genes).
+    codes
+        Group of each row, (n_obs,); rows with -1 belong to none.
+    n_groups
+        Number of groups.
+
+    Returns
+    -------
+    Sums, (n_groups, n_genes).
+    """
+    rows = np.flatnonzero(codes >= 0)
+    shape = (n_groups, X.shape[0])
+    indicator = sp.csr_matrix((np.ones(len(rows)), (codes[rows], rows)), shape=shape)
+    sums: NDArray[np.float64] = (indicator @ X).toarray()
+    return sums
+
+
+def expressed(X: CSR) -> CSR:
+    """Return 1 where `X` is not zero, sharing its index arrays."""
+    return sp.csr_matrix(((X.data != 0).astype(np.float32), X.indices, X.indptr), shape=X.shape)
+
+
+__all__ = [
+    "as_csr",
+    "count_matrix",
+    "detect_values",
+    "expressed",
+    "group_labels",
+    "group_sums",
+    "log_expression",
+]

@@ -1,0 +1,195 @@
+"""AnnData in, everything the network sees out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from sklearn.decomposition import PCA
+
+from scrcl._keys import SPATIAL_GRAPH
+from scrcl._validate import InputError
+from scrcl.data.graph import (
+    gene_graph,
+    knn_graph,
+    normalized_adjacency,
+    normalized_gene_graph,
+    smooth,
+    symmetric_graph,
+)
+from scrcl.data.preprocess import preprocess
+from scrcl.data.spatial import spatial_graph
+from scrcl.data.validate import grouping, spatial_coords
+from scrcl.nn.inputs import Inputs, sparse_csr
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+    from numpy.typing import ArrayLike, NDArray
+    from scrcl.config import DataConfig
+
+    CSR: TypeAlias = sp.csr_matrix
+
+# Up to this many genes their covariance matrix is small enough to be decomposed as a whole.
+_MAX_COVARIANCE = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What training needs, and what is needed to tell whose rows and columns these are."""
+
+    inputs: Inputs
+    log_norm: AnnData  # (n_kept, n_genes), log-normalised
+    kept: NDArray[np.bool_]  # (n_obs,) cells of the input that take part
+    notes: list[str]  # what was found, dropped or done otherwise than asked
+
+    @property
+    def obs_names(self) -> pd.Index:
+        """Names of the cells that take part."""
+        return self.log_norm.obs_names
+
+    @property
+    def var_names(self) -> pd.Index:
+        """Names of the genes used."""
+        return self.log_norm.var_names
+
+
+def prepare(
+    adata: AnnData,
+    cfg: DataConfig,
+    *,
+    keep: ArrayLike | None = None,
+    slice_key: str | None = None,
+    batch_key: str | None = None,
+    reuse_graph: bool = False,
+    seed: int = 0,
+) -> Prepared:
+    """Preprocess, build both graphs, smooth, and do the products that stay constant in training.
+
+    Parameters
+    ----------
+    adata
+        Cells and genes; not changed, and no label in it is looked at.
+    cfg
+        The ``data`` section of the configuration.
+    keep
+        Boolean mask, ``(n_obs,)``: the cells to use; all by default.
+    slice_key
+        Column of ``obs`` that says which tissue slice a spot is on: spots of different slices are
+        not linked in a spatial graph.
+    batch_key
+        Column of ``obs``: genes are chosen that vary within these groups.
+    reuse_graph
+        Take ``obsp["spatial_connectivities"]`` for the cell graph instead of building one.
+    seed
+        For the approximate parts of the expression graph (PCA, neighbours) on large data.
+
+    Raises
+    ------
+    InputError
+        If the expression matrix, positions or groups are not usable; the message says why.
+    """
+    genes = preprocess(adata, cfg, keep=keep, batch_key=batch_key)
+    notes = list(genes.notes)
+    if reuse_graph:
+        adj = stored_graph(adata, genes.kept)
+    elif cfg.graph == "spatial":
+        adj = _tissue_graph(adata, genes.kept, cfg, slice_key=slice_key, notes=notes)
+    else:
+        adj = expression_graph(genes.log_norm.X, cfg, seed=seed)
+    notes += _graph_notes(adj, cfg)
+    return Prepared(
+        inputs=build_inputs(genes.x, adj, cfg),
+        log_norm=genes.log_norm,
+        kept=genes.kept,
+        notes=notes,
+    )
+
+
+def build_inputs(x: CSR, adj: CSR, cfg: DataConfig) -> Inputs:
+    r"""Network input from a model matrix and a cell graph.
+
+    :math:`X_v = S(A)^{n_v} X` for both views; the first layers' products :math:`S(A) X_1` and
+    :math:`S_B X_0^\top` never change, so they are done once, here.
+
+    Parameters
+    ----------
+    x
+        Model input before smoothing, ``(n_obs, n_genes)``.
+    adj
+        Cell graph, ``(n_obs, n_obs)``.
+    cfg
+        Gives ``n_smooth`` and ``n_gene_neighbors``.
+    """
+    norm_adj = normalized_adjacency(adj).astype(np.float32)
+    norm_genes = normalized_gene_graph(gene_graph(x, cfg.n_gene_neighbors)).astype(np.float32)
+    dense = x.toarray()
+    x0, x1 = (smooth(dense, norm_adj, times) for times in cfg.n_smooth)
+    return Inputs(
+        x=torch.from_numpy(x0),
+        ax=torch.from_numpy(norm_adj @ x1),
+        gx=torch.from_numpy(np.ascontiguousarray(norm_genes @ x0.T)),
+        adj=_sparse_tensor(adj),
+        norm_adj=_sparse_tensor(norm_adj),
+    )
+
+
+def expression_graph(log_norm: CSR, cfg: DataConfig, *, seed: int = 0) -> CSR:
+    """Nearest cells on log-normalised expression, on its PCs from ``cfg.pca_from`` cells up.
+
+    As in the paper, the cell itself counts as one of ``cfg.n_neighbors``.
+    """
+    n_obs, n_genes = log_norm.shape
+    points: CSR | NDArray[np.floating] = log_norm
+    if n_obs >= cfg.pca_from and 0 < cfg.n_pcs < min(n_obs, n_genes):
+        solver = "covariance_eigh" if n_genes <= _MAX_COVARIANCE else "arpack"
+        points = PCA(cfg.n_pcs, svd_solver=solver, random_state=seed).fit_transform(log_norm)
+    return knn_graph(points, cfg.n_neighbors, metric=cfg.graph_metric, seed=seed)
+
+
+def stored_graph(adata: AnnData, kept: NDArray[np.bool_]) -> CSR:
+    """``obsp["spatial_connectivities"]`` of the kept cells: weights dropped, made symmetric."""
+    if SPATIAL_GRAPH not in adata.obsp:
+        msg = (
+            f"obsp[{SPATIAL_GRAPH!r}]: got none (obsp has {sorted(adata.obsp)}), wanted a graph to "
+            "reuse. Build it with squidpy.gr.spatial_neighbors, or let one be built."
+        )
+        raise InputError(msg)
+    stored = sp.csr_matrix(adata.obsp[SPATIAL_GRAPH])[kept][:, kept]
+    return symmetric_graph(*stored.nonzero(), stored.shape[0])
+
+
+def _tissue_graph(
+    adata: AnnData,
+    kept: NDArray[np.bool_],
+    cfg: DataConfig,
+    *,
+    slice_key: str | None,
+    notes: list[str],
+) -> CSR:
+    coords = spatial_coords(adata)[kept]
+    slices = None if slice_key is None else grouping(adata, slice_key)[kept]
+    places = coords if slices is None else np.column_stack([coords, slices.codes])
+    n_shared = len(coords) - len(np.unique(places, axis=0))
+    if n_shared:
+        notes.append(f"{n_shared:,} spots lie where another one does")
+    return spatial_graph(coords, n_neighbors=cfg.n_neighbors, slices=slices)
+
+
+def _graph_notes(adj: CSR, cfg: DataConfig) -> list[str]:
+    notes = []
+    n_obs = adj.shape[0]
+    if cfg.n_neighbors > n_obs - (cfg.graph == "spatial"):
+        notes.append(f"n_neighbors is {cfg.n_neighbors} but there are {n_obs:,} cells: all linked")
+    n_alone = int((adj.getnnz(1) == 0).sum())
+    if n_alone:
+        notes.append(f"{n_alone:,} cells have no neighbour in the cell graph")
+    return notes
+
+
+def _sparse_tensor(matrix: CSR) -> torch.Tensor:
+    index = (torch.from_numpy(part.astype(np.int64)) for part in (matrix.indptr, matrix.indices))
+    return sparse_csr(*index, torch.from_numpy(matrix.data.astype(np.float32)), matrix.shape)

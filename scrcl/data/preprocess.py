@@ -1,0 +1,212 @@
+"""From expression values to the network's input: filter, normalise, choose genes, scale."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scanpy as sc
+import scipy.sparse as sp
+
+from scrcl._validate import InputError
+from scrcl.data.validate import check_adata, grouping, unique_names
+from scrcl.data.values import Values, find_values
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+    from scrcl.config import DataConfig
+
+    CSR: TypeAlias = sp.csr_matrix
+
+TARGET_SUM = 1e4  # counts per cell after normalisation
+MAX_SCALED = 10.0  # in standard deviations
+
+
+class Preprocessed(NamedTuple):
+    """Cells and genes that take part, and their values."""
+
+    x: CSR  # (n_kept, n_genes) model input, float32
+    log_norm: ad.AnnData  # (n_kept, n_genes) log-normalised; names only, no annotation
+    kept: NDArray[np.bool_]  # (n_obs,) cells of the input that take part
+    notes: list[str]  # what was found, dropped or done otherwise than asked
+
+
+def preprocess(
+    adata: ad.AnnData,
+    cfg: DataConfig,
+    *,
+    keep: ArrayLike | None = None,
+    batch_key: str | None = None,
+) -> Preprocessed:
+    """Filter cells and genes, normalise, choose variable genes and make the model input.
+
+    scRNA-seq, as in the paper: cells and genes without a count are dropped, each cell is brought to
+    10,000 counts, log1p, ``cfg.n_hvg`` genes by ``cfg.hvg_flavor``. ``cfg.values`` says what of
+    these genes is the input: the raw ``"counts"``, the ``"log"``-normalised values, or the latter
+    divided by each gene's standard deviation without centring and cut at 10 (``"scaled"``).
+
+    Data without counts go the same way from where they start: log values are used as they are,
+    linear ones (RPKM) are normalised first, and ``"counts"`` falls back to log values.
+
+    Parameters
+    ----------
+    adata
+        Cells and genes; not changed. Counts are looked for as in
+        :func:`scrcl.data.values.find_values`.
+    cfg
+        The ``data`` section of the configuration.
+    keep
+        Boolean mask, ``(n_obs,)``: the cells to use. The only way by which anything that is known
+        about the cells (the official code drops those without a label) gets in.
+    batch_key
+        Column of ``obs``: choose genes that vary within these groups.
+
+    Raises
+    ------
+    InputError
+        If the matrix is empty, not finite, negative, or no cell or gene is left.
+    """
+    check_adata(adata)
+    values = find_values(adata)
+    notes = _describe(values, cfg)
+    kept, X, genes = _filter(values, keep, notes)
+    obs_names = unique_names(adata.obs_names, "cell", notes)[kept]
+    var_names = unique_names(values.var_names, "gene", notes)[genes]
+
+    full = ad.AnnData(X, pd.DataFrame(index=obs_names), pd.DataFrame(index=var_names))
+    log_norm = full if values.kind == "log" else log_normalize(full)
+    if batch_key is not None:
+        log_norm.obs["batch"] = grouping(adata, batch_key)[kept]
+    counts = X if values.kind == "counts" else None
+    chosen = select_genes(log_norm, counts, n_hvg=cfg.n_hvg, flavor=cfg.hvg_flavor, notes=notes)
+    log_norm = ad.AnnData(
+        log_norm.X[:, chosen], pd.DataFrame(index=obs_names), pd.DataFrame(index=var_names[chosen])
+    )
+    return Preprocessed(_model_input(log_norm.X, counts, chosen, cfg), log_norm, kept, notes)
+
+
+def log_normalize(adata: ad.AnnData) -> ad.AnnData:
+    """Copy of ``adata`` with ``X = log1p(10,000 x / total of the cell)``."""
+    adata = adata.copy()
+    sc.pp.normalize_total(adata, target_sum=TARGET_SUM)
+    sc.pp.log1p(adata)
+    return adata
+
+
+def select_genes(
+    log_norm: ad.AnnData,
+    counts: CSR | None,
+    *,
+    n_hvg: int,
+    flavor: Literal["seurat", "seurat_v3"],
+    notes: list[str],
+) -> NDArray[np.intp]:
+    """Find the ``n_hvg`` most variable genes; their indices, in the order of the input.
+
+    A panel that has no more genes than that (or ``n_hvg = 0``) is used whole. ``"seurat_v3"`` needs
+    counts and a variance curve that can be fitted; else ``"seurat"`` chooses, with a note.
+
+    Parameters
+    ----------
+    log_norm
+        Log-normalised expression; genes are chosen within the groups of ``obs["batch"]``, if there.
+    counts
+        Counts of the same cells and genes, or ``None``.
+    notes
+        What was done otherwise than asked is appended here.
+    """
+    n_genes = log_norm.n_vars
+    if n_hvg == 0 or n_hvg >= n_genes:
+        if n_hvg > n_genes:
+            notes.append(f"n_hvg is {n_hvg:,} but there are {n_genes:,} genes: all are used")
+        return np.arange(n_genes)
+    batch_key = "batch" if "batch" in log_norm.obs else None
+    if flavor == "seurat_v3" and counts is None:
+        notes.append("hvg_flavor seurat_v3 needs counts: genes chosen by seurat on log values")
+    elif flavor == "seurat_v3":
+        try:
+            return _most_variable(ad.AnnData(counts, log_norm.obs), n_hvg, flavor, batch_key)
+        except ValueError as error:  # the loess fit: too few genes, or too many alike
+            notes.append(f"hvg_flavor seurat_v3 failed ({_reason(error)}): genes chosen by seurat")
+    return _most_variable(log_norm, n_hvg, "seurat", batch_key)
+
+
+def scale_genes(X: CSR) -> CSR:
+    """Each gene divided by its standard deviation, not centred (zeros stay zero), cut at 10.
+
+    A gene that does not vary has nothing to be divided by and keeps its values.
+    """
+    n_obs = X.shape[0]
+    X = X.astype(np.float64)
+    mean = np.asarray(X.mean(0)).ravel()
+    variance = np.asarray(X.multiply(X).mean(0)).ravel() - mean**2
+    variance *= n_obs / max(n_obs - 1, 1)
+    constant = variance <= 1e-12 * mean**2  # what rounding leaves of zero
+    scaled = sp.csr_matrix(X @ sp.diags(1.0 / np.sqrt(np.where(constant, 1.0, variance))))
+    scaled.data = np.minimum(scaled.data, MAX_SCALED)
+    return scaled.astype(np.float32)
+
+
+def _describe(values: Values, cfg: DataConfig) -> list[str]:
+    notes = []
+    if values.source != "X":
+        notes.append(f"X is not counts: {values.kind} values taken from {values.source}")
+    if values.kind == "log":
+        notes.append(f"{values.source} holds log-normalised values: not normalised again")
+    elif values.kind == "other":
+        notes.append(
+            f"{values.source} holds linear values that are not counts: normalised to "
+            f"{TARGET_SUM:,.0f} per cell, log1p"
+        )
+    if values.kind != "counts" and cfg.values == "counts":
+        notes.append("values is counts, but there are none: log values are the model input")
+    return notes
+
+
+def _filter(
+    values: Values, keep: ArrayLike | None, notes: list[str]
+) -> tuple[NDArray[np.bool_], CSR, NDArray[np.bool_]]:
+    """Drop cells that are not asked for or have no count, then genes that no cell is left with."""
+    X = values.X
+    asked = np.ones(X.shape[0], dtype=bool) if keep is None else np.asarray(keep, dtype=bool)
+    kept = asked & (X.getnnz(1) > 0)
+    n_empty = int(asked.sum() - kept.sum())
+    if n_empty:
+        notes.append(f"{n_empty:,} cells without a count take no part and get no cluster")
+    if n_left_out := int((~asked).sum()):
+        notes.append(f"{n_left_out:,} cells left out as asked")
+    X = X[kept]
+    genes = X.getnnz(0) > 0
+    if not genes.any():
+        msg = (
+            f"{values.source}: got {asked.sum():,} cells of which none has a count, wanted at "
+            "least one. Check that this is the expression matrix."
+        )
+        raise InputError(msg)
+    return kept, X[:, genes], genes
+
+
+def _model_input(
+    log_norm: CSR, counts: CSR | None, chosen: NDArray[np.intp], cfg: DataConfig
+) -> CSR:
+    if cfg.values == "counts" and counts is not None:
+        return counts[:, chosen]
+    return scale_genes(log_norm) if cfg.values == "scaled" else log_norm
+
+
+def _most_variable(
+    adata: ad.AnnData, n_hvg: int, flavor: str, batch_key: str | None
+) -> NDArray[np.intp]:
+    table = sc.pp.highly_variable_genes(
+        adata, n_top_genes=n_hvg, flavor=flavor, batch_key=batch_key, inplace=False
+    )
+    return np.flatnonzero(table["highly_variable"].to_numpy())
+
+
+def _reason(error: Exception) -> str:
+    """First line of a message; skmisc hands over bytes."""
+    reason = error.args[0] if error.args else error
+    text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+    return text.strip().splitlines()[0] if text.strip() else type(error).__name__

@@ -1,0 +1,86 @@
+"""Checks of an AnnData: what has to be there, and names that identify a cell or a gene."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from anndata.utils import make_index_unique
+
+from scrcl._keys import SPATIAL
+from scrcl._validate import InputError
+from scrcl.data.spatial import as_coords
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+
+def check_adata(adata: AnnData) -> None:
+    """Refuse an AnnData without cells, genes or values."""
+    if adata.n_obs == 0 or adata.n_vars == 0:
+        msg = (
+            f"data: got {adata.n_obs:,} cells x {adata.n_vars:,} genes, wanted at least one of "
+            "each. Check the file and the filters that were applied to it."
+        )
+        raise InputError(msg)
+    if adata.X is None and adata.raw is None and not adata.layers:
+        msg = (
+            "data: got an AnnData without X, .raw or layers, wanted an expression matrix. "
+            "Check that the file holds the counts."
+        )
+        raise InputError(msg)
+
+
+def unique_names(names: pd.Index, what: str, notes: list[str]) -> pd.Index:
+    """Names as text, those that come again with a number behind them ("A", "A-1").
+
+    As in scanpy: duplicate gene symbols are common, and results are joined by cell name.
+    """
+    names = pd.Index(names.astype(str))
+    if names.is_unique:
+        return names
+    n_again = int(names.duplicated().sum())
+    example = names[names.duplicated()][0]
+    notes.append(f"{n_again:,} duplicate {what} names ({example!r}, ...) were made unique")
+    # The index of an AnnData may be called like one of its columns; ours has no name.
+    return make_index_unique(pd.Index(names.to_numpy(), dtype=object))
+
+
+def grouping(adata: AnnData, key: str) -> pd.Categorical:
+    """Column of ``obs`` that puts every cell in a group (a slice, a batch).
+
+    Raises
+    ------
+    InputError
+        If there is no such column or a cell has no value in it.
+    """
+    if key not in adata.obs:
+        msg = f"obs: got no column {key!r}, wanted one of {sorted(adata.obs)}. Check the name."
+        raise InputError(msg)
+    n_missing = int(adata.obs[key].isna().sum())
+    if n_missing:
+        msg = (
+            f"obs[{key!r}]: got {n_missing:,} cells without a value, wanted none. "
+            "Fill them in or drop these cells."
+        )
+        raise InputError(msg)
+    return pd.Categorical(adata.obs[key].astype(str))
+
+
+def spatial_coords(adata: AnnData) -> NDArray[np.float64]:
+    """Positions of the spots, ``(n_obs, 2)`` or ``(n_obs, 3)``.
+
+    Raises
+    ------
+    InputError
+        If ``obsm["spatial"]`` is absent, has too few columns, or a position is not finite.
+    """
+    if SPATIAL not in adata.obsm:
+        msg = (
+            f"obsm[{SPATIAL!r}]: got none (obsm has {sorted(adata.obsm)}), wanted the positions of "
+            "the spots. Add them, or use runSC.py for data without positions."
+        )
+        raise InputError(msg)
+    return as_coords(adata.obsm[SPATIAL])
