@@ -1,0 +1,292 @@
+"""Scores against hand-computed truths, independent definitions and their symmetries."""
+
+import itertools
+from math import comb, log
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import (
+    adjusted_rand_score,
+    f1_score,
+    normalized_mutual_info_score,
+)
+
+from scrcl import metrics
+from scrcl._validate import InputError
+
+labelings = st.integers(1, 40).flatmap(
+    lambda n_obs: st.tuples(
+        st.lists(st.integers(0, 5), min_size=n_obs, max_size=n_obs),
+        st.lists(st.integers(0, 7), min_size=n_obs, max_size=n_obs),
+    )
+)
+
+
+# ---------------------------------------------------------------- agreement with labels
+
+
+def test_six_cells_score_as_computed_by_hand() -> None:
+    # a: 2 cells in cluster 0, 1 in cluster 1; b: 3 cells in cluster 1.
+    scores = metrics.score(["a", "a", "a", "b", "b", "b"], [0, 0, 1, 1, 1, 1])
+
+    assert scores["acc"] == pytest.approx(5 / 6)
+    # F1 of a: 2*2/(3+2), of b: 2*3/(3+4).
+    assert scores["f1"] == pytest.approx((4 / 5 + 6 / 7) / 2)
+    # Pairs: 1 + 3 together in both, 3 + 3 in the labels, 1 + 6 in the clusters, 15 in all.
+    assert scores["ari"] == pytest.approx((4 - 6 * 7 / 15) / ((6 + 7) / 2 - 6 * 7 / 15))
+    information = 2 / 6 * log(2 / 1) + 1 / 6 * log(1 / 2) + 3 / 6 * log(6 / 4)
+    entropies = log(2), -(2 / 6 * log(2 / 6) + 4 / 6 * log(4 / 6))
+    assert scores["nmi"] == pytest.approx(information / (sum(entropies) / 2))
+
+
+def test_a_cluster_without_a_class_counts_as_error() -> None:
+    # Three clusters for two classes: cluster 2 stays unmatched, so its cell of class b is lost.
+    scores = metrics.score(["a", "a", "b", "b", "b"], [0, 0, 1, 1, 2])
+
+    assert scores["acc"] == pytest.approx(4 / 5)
+    assert scores["f1"] == pytest.approx((1 + 2 * 2 / (3 + 2)) / 2)
+    assert scores["n_clusters"] == 3
+
+
+def test_a_class_without_a_cluster_counts_as_zero_in_macro_f1() -> None:
+    scores = metrics.score(["a", "a", "b"], [0, 0, 0])
+
+    assert scores["acc"] == pytest.approx(2 / 3)
+    assert scores["f1"] == pytest.approx((2 * 2 / (2 + 3) + 0) / 2)
+
+
+def test_the_match_is_the_best_of_all_permutations() -> None:
+    rng = np.random.default_rng(0)
+    truth, predicted = rng.integers(0, 4, 60), rng.integers(0, 4, 60)
+
+    best = max(
+        np.mean(np.array(order)[predicted] == truth) for order in itertools.permutations(range(4))
+    )
+
+    assert metrics.score(truth, predicted)["acc"] == pytest.approx(best)
+
+
+@pytest.mark.parametrize("missing", [np.nan, None, "", pd.NA], ids=["nan", "none", "empty", "NA"])
+def test_cells_without_a_label_are_left_out_and_counted(missing: object) -> None:
+    labelled = metrics.score(["a", "a", "b", "b"], [0, 0, 0, 1])
+    scores = metrics.score(["a", "a", "b", "b", missing, missing], [0, 0, 0, 1, 1, 2])
+
+    for key in ("acc", "nmi", "ari", "f1"):
+        assert scores[key] == labelled[key]
+    assert (scores["n_scored"], scores["n_unlabelled"], scores["n_clusters"]) == (4, 2, 3)
+
+
+def test_unused_categories_are_no_classes() -> None:
+    labels = pd.Series(["a", "b", None]).astype(pd.CategoricalDtype(["a", "b", "never"]))
+
+    assert metrics.score(labels, ["0", "1", "1"])["f1"] == 1.0
+
+
+def test_predictions_are_never_changed() -> None:
+    predicted = np.array([2, 2, 0, 1])
+    predicted.flags.writeable = False
+
+    metrics.score(np.array([0, 0, 1, 1]), predicted)
+
+    assert predicted.tolist() == [2, 2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("truth", "predicted", "complaint"),
+    [
+        pytest.param(["a"], [0, 1], "got 1 for 2 cells", id="lengths"),
+        pytest.param([None, ""], [0, 1], "got none at all", id="no label"),
+        pytest.param(["a", "b"], [0, np.nan], "1 cells without one", id="no cluster"),
+    ],
+)
+def test_what_cannot_be_scored_is_said_in_one_line(
+    truth: list[object], predicted: list[object], complaint: str
+) -> None:
+    with pytest.raises(InputError, match=complaint) as caught:
+        metrics.score(truth, predicted)
+    assert "\n" not in str(caught.value)
+
+
+@given(labelings)
+def test_scores_equal_scikit_learn(labels: tuple[list[int], list[int]]) -> None:
+    truth, predicted = (np.array(side) for side in labels)
+    scores = metrics.score(truth, predicted)
+
+    assert scores["ari"] == pytest.approx(adjusted_rand_score(truth, predicted), abs=1e-12)
+    assert scores["nmi"] == pytest.approx(normalized_mutual_info_score(truth, predicted), abs=1e-7)
+
+
+@given(labelings)
+def test_macro_f1_equals_scikit_learn_after_the_match(
+    labels: tuple[list[int], list[int]],
+) -> None:
+    truth, predicted = (np.array(side) for side in labels)
+    table = metrics._contingency(metrics._codes(truth), metrics._codes(predicted))
+    rows, columns = metrics._hungarian(table)
+    classes, clusters = pd.unique(truth), pd.unique(predicted)
+    class_of = dict(zip(clusters[columns], classes[rows], strict=True))
+    renamed = [class_of.get(cluster, -1) for cluster in predicted]
+
+    expected = f1_score(truth, renamed, labels=classes, average="macro", zero_division=0)
+
+    assert metrics.score(truth, predicted)["f1"] == pytest.approx(expected)
+
+
+@given(labelings)
+def test_rand_index_equals_its_definition_over_all_pairs(
+    labels: tuple[list[int], list[int]],
+) -> None:
+    first, second = labels
+    pairs = list(itertools.combinations(range(len(first)), 2))
+    in_first = [first[i] == first[j] for i, j in pairs]
+    in_second = [second[i] == second[j] for i, j in pairs]
+    both = sum(a and b for a, b in zip(in_first, in_second, strict=True))
+    chance = sum(in_first) * sum(in_second) / max(comb(len(first), 2), 1)
+    most = (sum(in_first) + sum(in_second)) / 2
+
+    expected = 1.0 if most == chance else (both - chance) / (most - chance)
+
+    assert metrics.adjusted_rand_index(first, second) == pytest.approx(expected)
+
+
+@given(labelings, st.permutations(range(8)))
+def test_names_of_clusters_and_order_of_cells_do_not_matter(
+    labels: tuple[list[int], list[int]], renaming: list[int]
+) -> None:
+    truth, predicted = (np.array(side) for side in labels)
+    order = np.random.default_rng(0).permutation(len(truth))
+
+    expected = metrics.score(truth, predicted)
+    renamed = metrics.score(truth[order], [f"cluster {renaming[k]}" for k in predicted[order]])
+
+    # F1 may differ between equally good matches, so its invariance is claimed for unique ones only.
+    for key in ("acc", "nmi", "ari"):
+        assert renamed[key] == pytest.approx(expected[key])
+
+
+@given(labelings)
+def test_scores_stay_in_their_range_and_are_one_for_equal_partitions(
+    labels: tuple[list[int], list[int]],
+) -> None:
+    truth, predicted = labels
+    scores = metrics.score(truth, predicted)
+    perfect = metrics.score(truth, truth)
+
+    assert 0 <= scores["f1"] <= 1
+    assert 0 < scores["acc"] <= 1
+    assert 0 <= scores["nmi"] <= 1
+    assert -0.5 <= scores["ari"] <= 1
+    assert [perfect[key] for key in ("acc", "nmi", "ari", "f1")] == pytest.approx([1.0] * 4)
+
+
+def test_rand_index_stays_exact_beyond_64_bits() -> None:
+    # 2e12 pairs of cells: their square no longer fits.
+    labels = np.repeat([0, 1], 1_000_000)
+
+    assert metrics.adjusted_rand_index(labels, 1 - labels) == 1.0
+
+
+# ---------------------------------------------------------------- agreement between seeds
+
+
+def test_every_pair_of_seeds_is_compared_in_order() -> None:
+    partitions = [[0, 0, 1, 1], [1, 1, 0, 0], [0, 1, 0, 1]]
+
+    assert metrics.pairwise_ari(partitions) == pytest.approx([1.0, -0.5, -0.5])
+
+
+def test_one_seed_has_no_pairs() -> None:
+    assert metrics.pairwise_ari([[0, 1]]).shape == (0,)
+
+
+# ---------------------------------------------------------------- continuity on the tissue
+
+LINE = np.c_[np.arange(6.0), np.zeros(6)]  # six spots in a row, one unit apart
+
+
+def test_a_line_of_two_domains_scores_as_computed_by_hand() -> None:
+    scores = metrics.spatial_scores([0, 0, 0, 1, 1, 1], LINE, n_neighbors=2)
+
+    # Neighbours of the spots: 12, 02, 13, 24, 35, 34 -> one of two wrong at spots 2 and 3.
+    assert scores["purity"] == pytest.approx(5 / 6)
+    assert scores["pas"] == 0.0
+    assert scores["chaos"] == pytest.approx(1 / np.arange(6).std())
+
+
+def test_alternating_domains_are_all_abnormal() -> None:
+    labels = [0, 1, 0, 1, 0, 1]
+
+    assert metrics.pas(labels, LINE, n_neighbors=1) == 1.0
+    assert metrics.local_purity(labels, LINE, n_neighbors=1) == 0.0
+    assert metrics.chaos(labels, LINE) == pytest.approx(2 / np.arange(6).std())
+
+
+def test_a_tie_among_neighbours_is_not_abnormal() -> None:
+    assert metrics.pas(["a", "a", "b"], LINE[:3], n_neighbors=2) == pytest.approx(1 / 3)
+
+
+def test_domains_of_up_to_two_spots_add_nothing_to_chaos_but_count_in_its_mean() -> None:
+    labels = ["a", "a", "a", "b", "b", "c"]
+
+    assert metrics.chaos(labels, LINE) == pytest.approx(3 / np.arange(6).std() / 6)
+
+
+def test_one_domain_is_pure_and_without_abnormal_spots() -> None:
+    rng = np.random.default_rng(0)
+
+    scores = metrics.spatial_scores(np.zeros(30, int), rng.normal(size=(30, 3)))
+
+    assert (scores["pas"], scores["purity"]) == (0.0, 1.0)
+
+
+@given(
+    st.lists(st.integers(0, 3), min_size=2, max_size=30),
+    st.integers(0, 100),
+    st.floats(0.01, 100),
+)
+def test_spatial_scores_ignore_names_order_unit_and_origin(
+    labels: list[int], seed: int, unit: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    coords, order = rng.normal(size=(len(labels), 2)), rng.permutation(len(labels))
+    renamed = np.array([f"domain {9 - label}" for label in labels])
+
+    expected = metrics.spatial_scores(labels, coords)
+    scores = metrics.spatial_scores(renamed[order], unit * (coords[order] + 3.0))
+
+    assert dict(scores) == pytest.approx(dict(expected))
+
+
+def test_continuity_equals_its_dense_definition() -> None:
+    rng = np.random.default_rng(1)
+    labels, coords = rng.integers(0, 4, 80), rng.normal(size=(80, 2))
+    scaled = coords / coords.std(axis=0)
+    distance = np.linalg.norm(scaled[:, None] - scaled[None], axis=2) + np.diag(np.full(80, np.inf))
+    same = labels[:, None] == labels[None]
+    raw = np.linalg.norm(coords[:, None] - coords[None], axis=2) + np.diag(np.full(80, np.inf))
+    nearest = raw.argsort(axis=1)[:, :10]
+    agree = np.take_along_axis(same, nearest, axis=1)
+
+    scores = metrics.spatial_scores(labels, coords)
+
+    assert scores["chaos"] == pytest.approx(np.where(same, distance, np.inf).min(axis=1).mean())
+    assert scores["purity"] == pytest.approx(agree.mean())
+    assert scores["pas"] == pytest.approx(((~agree).sum(axis=1) > 5).mean())
+
+
+@pytest.mark.parametrize(
+    ("labels", "coords", "complaint"),
+    [
+        pytest.param([0], LINE[:1], "got 1 spots", id="one spot"),
+        pytest.param([0, None], LINE[:2], "1 of them without a domain", id="no domain"),
+        pytest.param([0, 1, 1], LINE, "for 3 spots", id="lengths"),
+    ],
+)
+def test_spots_that_cannot_be_scored_are_said_in_one_line(
+    labels: list[object], coords: np.ndarray, complaint: str
+) -> None:
+    with pytest.raises(InputError, match=complaint):
+        metrics.spatial_scores(labels, coords)
