@@ -1,0 +1,1 @@
+"""Clustering of an embedding; nothing here sees labels."""
