@@ -1,0 +1,82 @@
+"""The one kind of error a user can cause, and the checks that raise it."""
+
+import math
+from collections.abc import Collection, Mapping
+from typing import TypeVar
+
+Number = TypeVar("Number", int, float)
+Value = TypeVar("Value")
+
+
+class InputError(ValueError):
+    """Bad input from the user: one line that says what was got, what was wanted and what to do."""
+
+
+def check_range(
+    value: Number,
+    name: str,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    open_low: bool = False,
+    open_high: bool = False,
+    hint: str = "",
+) -> Number:
+    """Return ``value`` if it is a finite number within the bounds.
+
+    Parameters
+    ----------
+    value
+        The number to check.
+    name
+        What the user calls it.
+    low, high
+        Bounds, themselves allowed unless `open_low` or `open_high`.
+    open_low, open_high
+        Leave the bound itself out.
+    hint
+        What to do, added to the message.
+
+    Raises
+    ------
+    InputError
+        If ``value`` is not finite or lies outside.
+    """
+    above = value > low if open_low else value >= low
+    below = value < high if open_high else value <= high
+    if math.isfinite(value) and above and below:
+        return value
+    wanted = _interval(low, high, open_low=open_low, open_high=open_high)
+    raise InputError(_message(name, value, wanted, hint))
+
+
+def check_positive(value: Number, name: str, *, hint: str = "") -> Number:
+    """Return ``value`` if it is finite and above zero, else raise `InputError`."""
+    return check_range(value, name, 0, open_low=True, hint=hint)
+
+
+def check_one_of(value: Value, name: str, allowed: Collection[Value], *, hint: str = "") -> Value:
+    """Return ``value`` if it is among ``allowed``, else raise `InputError` listing them."""
+    if value in allowed:
+        return value
+    raise InputError(_message(name, value, f"one of {list(allowed)}", hint))
+
+
+def check_key(mapping: Mapping[str, Value], key: str, name: str, *, hint: str = "") -> Value:
+    """Return ``mapping[key]``, else raise `InputError` listing the keys there are."""
+    if key in mapping:
+        return mapping[key]
+    raise InputError(_message(name, key, f"one of {list(mapping)}", hint))
+
+
+def _interval(low: float, high: float, *, open_low: bool, open_high: bool) -> str:
+    parts = []
+    if low > -math.inf:
+        parts.append(f"{'above' if open_low else 'at least'} {low:g}")
+    if high < math.inf:
+        parts.append(f"{'below' if open_high else 'at most'} {high:g}")
+    return "a finite number " + " and ".join(parts) if parts else "a finite number"
+
+
+def _message(name: str, got: object, wanted: str, hint: str) -> str:
+    return f"{name}: got {got!r}, wanted {wanted}.{' ' + hint if hint else ''}"

@@ -1,0 +1,301 @@
+"""Configuration: frozen, typed and strict. The types carry the bounds.
+
+A `Config` has four sections (data, model, train, cluster). `load_config` reads a YAML file that
+holds only what differs from the paper's defaults of its task; `override` applies ``key=value``
+pairs of the command line; `to_yaml` writes the resolved configuration, which `load_config` reads
+back. Every fault is an `InputError` that names the file, the key and what is allowed.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, get_args
+
+import yaml
+
+from scrcl._typed import Bound, coerce_fields, read_mapping
+from scrcl._validate import InputError, check_one_of
+
+Task: TypeAlias = Literal["sc", "st"]
+Count: TypeAlias = Annotated[int, Bound(low=0)]
+Size: TypeAlias = Annotated[int, Bound(low=1)]
+Amount: TypeAlias = Annotated[float, Bound(low=0)]
+Positive: TypeAlias = Annotated[float, Bound(low=0, open_low=True)]
+Probability: TypeAlias = Annotated[float, Bound(low=0, high=1, open_high=True)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataConfig:
+    """From counts to the model's input.
+
+    Attributes
+    ----------
+    n_hvg
+        Number of highly variable genes; 0 keeps all genes.
+    hvg_flavor
+        How scanpy ranks them: ``seurat`` on log values, ``seurat_v3`` on counts.
+    values
+        Model input X: raw ``counts``, ``log`` (log1p of counts per 10,000) or ``scaled`` (log
+        divided by each gene's SD, clipped at 10).
+    graph
+        Cells are neighbours in ``expression`` or in ``spatial`` position.
+    graph_metric
+        Distance of the expression graph.
+    n_neighbors
+        Neighbours of a cell: counting itself in the expression graph (as the paper does), not
+        counting itself in the spatial graph.
+    n_pcs
+        Number of principal components for a graph on components.
+    pca_from
+        Number of cells from which the expression graph is built on components; 0 = always.
+    n_gene_neighbors
+        Neighbours of a gene, counting itself.
+    n_smooth
+        How often each view (MLP, GCN) is smoothed over the cell graph.
+    drop_unlabelled
+        Leave unannotated spots out before anything else, as the official code does.
+    """
+
+    n_hvg: Count = 2000
+    hvg_flavor: Literal["seurat", "seurat_v3"] = "seurat"
+    values: Literal["counts", "log", "scaled"] = "counts"
+    graph: Literal["expression", "spatial"] = "expression"
+    graph_metric: Literal["cosine", "euclidean"] = "cosine"
+    n_neighbors: Size = 15
+    n_pcs: Size = 50
+    pca_from: Count = 10_000
+    n_gene_neighbors: Size = 5
+    n_smooth: tuple[Count, Count] = (0, 0)
+    drop_unlabelled: bool = False
+
+    def __post_init__(self) -> None:
+        coerce_fields(self, "data")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """The network.
+
+    Attributes
+    ----------
+    n_hidden
+        Width H of the encoders.
+    n_latent
+        Width K of the gene-refined views; None: the number of clusters.
+    dropout
+        Probability of dropout in the GCN view and before the projector.
+    temperature
+        Temperature of the two alignment losses.
+    """
+
+    n_hidden: Size = 1500
+    n_latent: Size | None = None
+    dropout: Probability = 0.3
+    temperature: Positive = 0.1
+
+    def __post_init__(self) -> None:
+        coerce_fields(self, "model")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """Optimisation: Adam, full batch.
+
+    Attributes
+    ----------
+    n_epochs
+        Number of steps; each sees all cells.
+    lr
+        Learning rate.
+    weight_decay
+        L2 penalty inside Adam.
+    lambda_hea, lambda_ndc, lambda_cvc
+        Weights of the three losses; a loss of weight 0 is not evaluated.
+    """
+
+    n_epochs: Size = 500
+    lr: Positive = 1e-4
+    weight_decay: Amount = 0.1
+    lambda_hea: Amount = 1.0
+    lambda_ndc: Amount = 100.0
+    lambda_cvc: Amount = 1.0
+
+    def __post_init__(self) -> None:
+        coerce_fields(self, "train")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterConfig:
+    """From embedding to clusters.
+
+    Attributes
+    ----------
+    method
+        ``kmeans`` is the paper's: cosine distance, 20 random starts.
+    embedding
+        What is clustered: ``z`` = [z1, z2], ``e1``, ``e2`` or ``e`` = [e1, e2].
+    n_refine
+        Number of nearest spots whose majority replaces a spot's cluster; 0 = off.
+    """
+
+    method: Literal["kmeans", "consensus"] = "kmeans"
+    embedding: Literal["z", "e1", "e2", "e"] = "z"
+    n_refine: Count = 0
+
+    def __post_init__(self) -> None:
+        coerce_fields(self, "cluster")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything that decides a run, apart from data set, seed, device and number of clusters."""
+
+    task: Task = "sc"
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+
+    def __post_init__(self) -> None:
+        check_one_of(self.task, "task", TASKS)
+
+
+Section: TypeAlias = DataConfig | ModelConfig | TrainConfig | ClusterConfig
+
+TASKS = get_args(Task)
+SECTIONS = ("data", "model", "train", "cluster")
+
+
+def paper_defaults(task: Task) -> Config:
+    """Return the paper's defaults for single cells (``sc``) or spatial data (``st``)."""
+    if check_one_of(task, "task", TASKS) == "sc":
+        return Config()
+    return Config(
+        task="st",
+        data=DataConfig(
+            n_hvg=3000,
+            hvg_flavor="seurat_v3",
+            values="scaled",
+            graph="spatial",
+            graph_metric="euclidean",
+            drop_unlabelled=True,
+        ),
+        cluster=ClusterConfig(n_refine=50),
+    )
+
+
+def configs_dir() -> Path:
+    """Return the folder of the shipped configurations: in the wheel, else in the repository."""
+    packaged = Path(__file__).parent / "configs"
+    return packaged if packaged.is_dir() else Path(__file__).parents[1] / "configs"
+
+
+def load_config(path: str | Path, task: Task) -> Config:
+    """Read a YAML file on top of the paper's defaults of ``task``.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is not YAML, is made for the other task, or holds an unknown
+        key or a value that is not allowed.
+    """
+    path = Path(path)
+    base = paper_defaults(task)
+    try:
+        return _apply(base, read_mapping(path))
+    except InputError as error:
+        msg = f"{path}: {error}"
+        raise InputError(msg) from None
+
+
+def override(config: Config, values: Mapping[str, object]) -> Config:
+    """Return ``config`` with some values replaced.
+
+    Parameters
+    ----------
+    config
+        Where to start; not changed.
+    values
+        Key to value. A key is dotted (``train.lr``) or bare (``lr``); a string is read as YAML,
+        as it comes from the command line (``"0.001"``, ``"[5, 0]"``, ``"null"``).
+
+    Raises
+    ------
+    InputError
+        If a key is unknown or a value not allowed.
+    """
+    changes: dict[str, dict[str, object]] = {}
+    for key, value in values.items():
+        section, name = _locate(key)
+        changes.setdefault(section, {})[name] = _parse(key, value)
+    return _apply(config, changes)
+
+
+def to_yaml(config: Config) -> str:
+    """Write the whole configuration as YAML that `load_config` reads back."""
+    plain = dataclasses.asdict(config)
+    plain["data"]["n_smooth"] = list(config.data.n_smooth)
+    return yaml.safe_dump(plain, sort_keys=False)
+
+
+def _apply(config: Config, changes: Mapping[str, object]) -> Config:
+    _check_known(changes, ("task", *SECTIONS), "section")
+    task = changes.get("task", config.task)
+    if task != config.task:
+        msg = f"task: got {task!r}, wanted {config.task!r}. Use the script made for that task."
+        raise InputError(msg)
+    sections: dict[str, Any] = {
+        name: _apply_section(config, name, changes[name])
+        for name in SECTIONS
+        if changes.get(name) is not None
+    }
+    return dataclasses.replace(config, **sections)
+
+
+def _apply_section(config: Config, name: str, changes: object) -> Section:
+    section: Section = getattr(config, name)
+    known = [item.name for item in dataclasses.fields(section)]
+    if not isinstance(changes, dict):
+        msg = f"{name}: got {changes!r}, wanted a mapping with keys among {known}."
+        raise InputError(msg)
+    _check_known(changes, known, f"key in section {name!r}")
+    return dataclasses.replace(section, **changes)
+
+
+def _check_known(changes: Mapping[str, object], known: Iterable[str], what: str) -> None:
+    known = list(known)
+    unknown = [key for key in changes if key not in known]
+    if unknown:
+        msg = f"unknown {what}: got {unknown}, wanted some of {known}."
+        raise InputError(msg)
+
+
+def _locate(key: str) -> tuple[str, str]:
+    """Find section and name of a dotted or bare key."""
+    known = [
+        (section, item.name)
+        for section in SECTIONS
+        for item in dataclasses.fields(getattr(Config(), section))
+    ]
+    places = [(section, name) for section, name in known if key in (name, f"{section}.{name}")]
+    if len(places) == 1:
+        return places[0]
+    problem = "ambiguous" if places else "unknown"
+    allowed = [f"{section}.{name}" for section, name in places or known]
+    msg = f"{problem} key: got {key!r}, wanted one of {allowed}."
+    raise InputError(msg)
+
+
+def _parse(key: str, value: object) -> object:
+    """Read a command-line string as YAML; ``none`` and ``5,0`` may be written plainly."""
+    if not isinstance(value, str):
+        return value
+    if value.lower() == "none":
+        return None
+    text = f"[{value}]" if "," in value and not value.lstrip().startswith("[") else value
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        msg = f"{key}: got {value!r}, wanted a single YAML value."
+        raise InputError(msg) from None

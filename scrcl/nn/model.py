@@ -1,0 +1,62 @@
+"""The network: two encoders and the gene-correlation module."""
+
+from typing import NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from scrcl.nn.encoder import GCNEncoder, MLPEncoder
+from scrcl.nn.inputs import Inputs
+from scrcl.nn.refine import GeneRefinement
+
+
+class Views(NamedTuple):
+    """What the network says about each cell; all rows have unit length."""
+
+    e1: Float[Tensor, "n_obs n_hidden"]
+    """MLP view."""
+    e2: Float[Tensor, "n_obs n_hidden"]
+    """GCN view."""
+    z1: Float[Tensor, "n_obs n_latent"]
+    """MLP view refined by the genes."""
+    z2: Float[Tensor, "n_obs n_latent"]
+    """GCN view refined by the genes."""
+
+
+class ScRCLNet(nn.Module):
+    """Refinement contrastive learning of cell-gene associations (arXiv 2512.10640).
+
+    Parameters
+    ----------
+    n_obs
+        Number of cells: the gene module has one weight row per cell.
+    n_genes
+        Number of genes in the model input.
+    n_hidden
+        Width H of both encoders.
+    n_latent
+        Width K of the refined views; the paper takes the number of clusters.
+    dropout
+        Probability used in the GCN view and in front of the projector.
+    """
+
+    def __init__(
+        self, n_obs: int, n_genes: int, *, n_hidden: int, n_latent: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.mlp = MLPEncoder(n_genes, n_hidden)
+        self.gcn = GCNEncoder(n_genes, n_hidden, dropout)
+        self.refine = GeneRefinement(
+            n_obs, n_genes, n_hidden=n_hidden, n_latent=n_latent, dropout=dropout
+        )
+
+    def forward(self, inputs: Inputs, *, refine: bool = True) -> Views:
+        """Embed all cells.
+
+        With ``refine=False`` the gene module is skipped and z1, z2 have no columns.
+        """
+        h1 = self.mlp(inputs.x)
+        h2 = self.gcn(inputs.ax, inputs.norm_adj)
+        z1, z2 = self.refine(h1, h2, inputs.gx) if refine else (h1[:, :0], h2[:, :0])
+        return Views(F.normalize(h1), F.normalize(h2), z1, z2)
