@@ -1,0 +1,24 @@
+"""Run folders, ``results/<SC|ST>/<dataset>/<run>/``: written complete or not at all, found, read.
+
+results/README.md has the layout.
+"""
+
+from scrcl.results.atomic import atomic_path
+from scrcl.results.environment import describe_environment
+from scrcl.results.folder import RunFolder, SeedResult, find_run, find_runs
+from scrcl.results.tables import annotated, summarize
+from scrcl.results.writer import RunWriter, check_free, writing
+
+__all__ = [
+    "RunFolder",
+    "RunWriter",
+    "SeedResult",
+    "annotated",
+    "atomic_path",
+    "check_free",
+    "describe_environment",
+    "find_run",
+    "find_runs",
+    "summarize",
+    "writing",
+]

@@ -1,0 +1,93 @@
+"""Files and folders that are there complete or not at all."""
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from scrcl._validate import InputError
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path to write to; it takes the place of ``path`` when all went well.
+
+    The temporary file lies in the same folder (so that the last step is one rename) and keeps the
+    suffix (by which many writers choose their format).
+
+    Raises
+    ------
+    InputError
+        If the operating system refuses to write.
+    """
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        with writable(path):
+            yield part
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder to fill; it becomes ``path`` when all went well.
+
+    Raises
+    ------
+    InputError
+        If the operating system refuses to write, or ``path`` is there and not empty.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with writable(path):
+            remove_folder(part)
+            part.mkdir(parents=True)
+            yield part
+            part.rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder and all in it, if it is there."""
+    if path.exists():
+        shutil.rmtree(path)
+
+
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Turn a refusal of the operating system into one line for the user."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        msg = (
+            f"output: cannot write {path} ({reason}), wanted a folder that can be written to and "
+            "has room. Choose another with --out."
+        )
+        raise InputError(msg) from error
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write a mapping as JSON, atomically; NumPy scalars become plain ones, NaN becomes null."""
+    with atomic_path(path) as part:
+        part.write_text(json.dumps(plain(content), indent=2) + os.linesep, encoding="utf-8")
+
+
+def plain(value: object) -> object:
+    """Return ``value`` made of what JSON knows."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,226 @@
+"""Where a run lies, what state it is in, and what it holds. Nothing here writes."""
+
+import glob
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from scrcl._validate import InputError
+
+Metrics: TypeAlias = Mapping[str, Mapping[str, float]]
+"""Protocol ("label_free", "oracle") to score to value, for one seed."""
+
+ASIDE, PART = ".old", ".part"
+"""Endings of the run that is being replaced, and of folders that are being filled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedResult:
+    """What one seed gave; the rows of all arrays belong to ``obs_names``."""
+
+    seed: int
+    obs_names: ArrayLike
+    """Cell names, shape (n_obs,), unique."""
+    clusters: NDArray[np.integer]
+    """Cluster of each cell, shape (n_obs,), found without labels."""
+    embedding: NDArray[np.floating]
+    """Shape (n_obs, n_latent)."""
+    history: Sequence[Mapping[str, float]]
+    """Loss terms, one mapping an epoch."""
+    metrics: Metrics
+    confidence: NDArray[np.floating] | None = None
+    """Confidence of each cell's cluster, shape (n_obs,), 0 to 1."""
+    oracle_clusters: NDArray[np.integer] | None = None
+    """Clusters of the epoch that the labels chose, shape (n_obs,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A run on disk, or the place where one will be."""
+
+    path: Path
+
+    @classmethod
+    def at(cls, results_dir: str | Path, *, task: str, dataset: str, name: str) -> Self:
+        """Folder of a run by its address.
+
+        Parameters
+        ----------
+        results_dir
+            Folder of all results.
+        task
+            "sc" or "st".
+        dataset, name
+            Data set and run, for instance "Baron_human" and "paper".
+
+        Raises
+        ------
+        InputError
+            If the data set or the run has a name that cannot be a folder.
+        """
+        for what, value in (("dataset", dataset), ("run", name)):
+            if not value or value.startswith(".") or value.endswith((ASIDE, PART)) or "/" in value:
+                msg = (
+                    f"{what}: got the name {value!r}, wanted one that can name a folder. "
+                    f"Leave out slashes, leading dots and the endings {ASIDE} and {PART}."
+                )
+                raise InputError(msg)
+        return cls(Path(results_dir) / task.upper() / dataset / name)
+
+    @property
+    def name(self) -> str:
+        """Name of the run, for instance "paper"."""
+        return self.path.name
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set."""
+        return self.path.parent.name
+
+    @property
+    def environment(self) -> dict[str, object]:
+        """Content of ``env.json``; empty if the folder is not that of a run."""
+        try:
+            content: dict[str, object] = json.loads((self.path / "env.json").read_text("utf-8"))
+        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+            return {}
+        return content
+
+    @property
+    def config(self) -> str:
+        """Resolved configuration, YAML."""
+        return (self.path / "config.yaml").read_text("utf-8")
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return self.environment.get("finished") is not None
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds that are finished, ascending."""
+        folders = (path.name.removeprefix("seed_") for path in self.path.glob("seed_*"))
+        return sorted(int(seed) for seed in folders if seed.isdecimal())
+
+    def load_clusters(self, seed: int) -> pd.DataFrame:
+        """Clusters of a seed, one row a cell.
+
+        Returns
+        -------
+        Indexed by cell name: ``cluster`` and, where they were written, ``confidence`` and
+        ``oracle_cluster``.
+
+        Raises
+        ------
+        InputError
+            If the seed is not finished, or the table is not one that scrcl wrote.
+        """
+        path = self._file_of(seed, "clusters.csv")
+        # Without na_filter=False a cell that is called "NA" would lose its name.
+        table = pd.read_csv(path, dtype={"obs_name": str}, na_filter=False)
+        if not {"obs_name", "cluster"} <= set(table) or table["obs_name"].duplicated().any():
+            msg = (
+                f"clusters: got {path} with the columns {list(table)}, wanted obs_name (each name "
+                "once) and cluster. Run this seed again."
+            )
+            raise InputError(msg)
+        return table.set_index("obs_name")
+
+    def load_embedding(self, seed: int) -> pd.DataFrame:
+        """Embedding of a seed, (n_obs, n_latent), indexed by cell name.
+
+        Raises
+        ------
+        InputError
+            If the seed is not finished.
+        """
+        with np.load(self._file_of(seed, "embedding.npz")) as arrays:
+            return pd.DataFrame(arrays["embedding"], index=arrays["obs_names"])
+
+    def load_history(self, seed: int) -> pd.DataFrame:
+        """Loss terms of a seed, indexed by epoch.
+
+        Raises
+        ------
+        InputError
+            If the seed is not finished.
+        """
+        return pd.read_csv(self._file_of(seed, "history.csv"), index_col="epoch")
+
+    def load_metrics(self, seed: int) -> Metrics:
+        """Scores of a seed by protocol.
+
+        Raises
+        ------
+        InputError
+            If the seed is not finished.
+        """
+        metrics: Metrics = json.loads(self._file_of(seed, "metrics.json").read_text("utf-8"))
+        return metrics
+
+    def _file_of(self, seed: int, name: str) -> Path:
+        path = self.path / f"seed_{seed}" / name
+        if not path.is_file():
+            msg = f"seed: got {seed}, wanted one that is finished in {self.path}: {self.seeds}."
+            raise InputError(msg)
+        return path
+
+
+def find_runs(
+    results_dir: str | Path,
+    *,
+    task: str | None = None,
+    dataset: str | None = None,
+    name: str | None = None,
+) -> list[RunFolder]:
+    """List the runs with at least one finished seed, newest first.
+
+    Parameters
+    ----------
+    results_dir
+        Folder of all results.
+    task, dataset, name
+        Only those of this task ("sc" or "st"), data set or run; ``None``: any.
+    """
+    address = (task and task.upper(), dataset, name)
+    pattern = "/".join("*" if part is None else glob.escape(part) for part in address)
+    written = sorted(
+        Path(results_dir).glob(f"{pattern}/env.json"),
+        key=lambda path: (path.stat().st_mtime_ns, path),
+        reverse=True,
+    )
+    runs = (RunFolder(path.parent) for path in written)
+    return [run for run in runs if run.seeds and not run.name.endswith((ASIDE, PART))]
+
+
+def find_run(
+    results_dir: str | Path,
+    *,
+    task: str | None = None,
+    dataset: str | None = None,
+    name: str | None = None,
+) -> RunFolder:
+    """Find the newest run; see :func:`find_runs`.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    runs = find_runs(results_dir, task=task, dataset=dataset, name=name)
+    if runs:
+        return runs[0]
+    there = find_runs(results_dir)
+    known = ", ".join("/".join(run.path.parts[-3:]) for run in there[:10]) or "none at all"
+    wanted = "/".join(part or "*" for part in (task and task.upper(), dataset, name))
+    msg = (
+        f"run: got no run with a finished seed at {Path(results_dir) / wanted} (found: {known}), "
+        "wanted one. Run runSC.py or runST.py first, or give --dataset, --run or --out."
+    )
+    raise InputError(msg)

@@ -1,0 +1,219 @@
+"""Writing a run: what is there is complete, and an earlier run is safe until it is replaced."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from scrcl._validate import InputError, check_one_of
+from scrcl.results.atomic import (
+    atomic_folder,
+    atomic_path,
+    plain,
+    remove_folder,
+    writable,
+    write_json,
+)
+from scrcl.results.environment import describe_environment
+from scrcl.results.folder import ASIDE, RunFolder, SeedResult
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+Existing: TypeAlias = Literal["refuse", "resume", "overwrite"]
+"""What to do with an earlier run: nothing, keep its finished seeds, or replace it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunWriter:
+    """A run that is open for writing, see :func:`writing`."""
+
+    run: RunFolder
+
+    def write_seed(self, result: SeedResult) -> None:
+        """Write all files of a seed; its folder appears when they are complete.
+
+        Raises
+        ------
+        InputError
+            If the folder cannot be written.
+        """
+        names = np.asarray(result.obs_names, dtype=np.str_)
+        table = pd.DataFrame({"obs_name": names, "cluster": result.clusters})
+        if result.confidence is not None:
+            table["confidence"] = result.confidence
+        if result.oracle_clusters is not None:
+            table["oracle_cluster"] = result.oracle_clusters
+        history = pd.DataFrame(list(result.history), index=range(1, len(result.history) + 1))
+        with atomic_folder(self.run.path / f"seed_{result.seed}") as part:
+            table.to_csv(part / "clusters.csv", index=False)
+            np.savez(part / "embedding.npz", obs_names=names, embedding=result.embedding)
+            history.to_csv(part / "history.csv", index_label="epoch")
+            write_json(part / "metrics.json", result.metrics)
+
+    def write_adata(self, adata: "AnnData") -> None:
+        """Write ``result.h5ad``; :func:`scrcl.results.annotated` makes what belongs in it.
+
+        Raises
+        ------
+        InputError
+            If the folder cannot be written.
+        """
+        with atomic_path(self.run.path / "result.h5ad") as part:
+            adata.write_h5ad(part)
+
+    def finish(self, summary: pd.DataFrame) -> None:
+        """Write ``summary.csv``, mark the run as finished, let go of the one that it replaces.
+
+        Raises
+        ------
+        InputError
+            If the folder cannot be written.
+        """
+        with atomic_path(self.run.path / "summary.csv") as part:
+            summary.to_csv(part, index=False)
+        write_json(self.run.path / "env.json", self.run.environment | {"finished": _now()})
+        with writable(self.run.path):
+            remove_folder(_aside(self.run))
+
+
+def check_free(run: RunFolder, existing: Existing) -> None:
+    """Refuse to touch what is there, unless asked to. Changes nothing.
+
+    Raises
+    ------
+    InputError
+        If the folder holds something that is not a run, or a run and ``existing`` is "refuse".
+    """
+    check_one_of(existing, "existing", ("refuse", "resume", "overwrite"))
+    if not run.path.exists() or (run.path.is_dir() and not any(run.path.iterdir())):
+        return
+    if not run.environment:
+        msg = (
+            f"run: got {run.path}, which is there and is not a run, wanted a new folder. "
+            "Choose another one with --out."
+        )
+        raise InputError(msg)
+    if existing == "refuse":
+        seeds = ", ".join(map(str, run.seeds)) or "none"
+        state = "finished" if run.finished else "half-written"
+        msg = (
+            f"run: got {run.path}, where a {state} earlier run is (seeds done: {seeds}), wanted a "
+            "new folder. --resume keeps its seeds and does the others, --overwrite replaces it."
+        )
+        raise InputError(msg)
+
+
+@contextmanager
+def writing(
+    run: RunFolder,
+    config: str,
+    *,
+    settings: Mapping[str, object],
+    device: str,
+    existing: Existing = "refuse",
+) -> Iterator[RunWriter]:
+    """Open a run for writing; end with :meth:`RunWriter.finish`.
+
+    A run that fails before its first seed is done leaves nothing behind, and the run that it was
+    to replace is put back. One that fails later stays, to be resumed, and the earlier one stays
+    beside it as ``<run>.old`` until the new one is finished.
+
+    Parameters
+    ----------
+    run
+        Where to write.
+    config
+        Resolved configuration, YAML, saved as it is.
+    settings
+        What else decides the result (input, number of clusters, ...); saved in ``env.json``.
+    device
+        What the model runs on, for instance "cpu".
+    existing
+        What to do with an earlier run. "resume" starts anew where there is none.
+
+    Raises
+    ------
+    InputError
+        If there is an earlier run and it was not said what to do with it, if it is to be resumed
+        with other settings, or if the folder cannot be written.
+    """
+    with writable(run.path):
+        _put_back(run)
+        check_free(run, existing)
+        resumed = existing == "resume" and bool(run.environment)
+        if resumed:
+            _check_same(run, config, settings)
+        elif run.environment:
+            _move_aside(run)
+    environment = describe_environment(device) | {
+        "settings": dict(settings),
+        "started": run.environment.get("started", _now()),
+        "finished": None,
+    }
+    try:
+        if resumed:
+            write_json(run.path / "env.json", environment)
+        else:
+            with atomic_folder(run.path) as part:
+                (part / "config.yaml").write_text(config, encoding="utf-8")
+                write_json(part / "env.json", environment)
+        yield RunWriter(run)
+    except BaseException:
+        if not run.seeds:
+            remove_folder(run.path)
+            _put_back(run)
+        raise
+
+
+def _aside(run: RunFolder) -> Path:
+    return run.path.with_name(run.name + ASIDE)
+
+
+def _put_back(run: RunFolder) -> None:
+    """Undo a replacement of which nothing is there (it was cut off, or it failed)."""
+    if _aside(run).exists() and not run.path.exists():
+        _aside(run).rename(run.path)
+
+
+def _move_aside(run: RunFolder) -> None:
+    """Make room; if a replacement was cut off, keep the run that it was to replace, not it."""
+    if _aside(run).exists() and not run.finished:
+        remove_folder(run.path)
+        return
+    remove_folder(_aside(run))
+    run.path.rename(_aside(run))
+
+
+def _check_same(run: RunFolder, config: str, settings: Mapping[str, object]) -> None:
+    saved = _flat(yaml.safe_load(run.config)) | _flat(run.environment["settings"])
+    wanted = _flat(yaml.safe_load(config)) | _flat(plain(settings))
+    differing = [
+        f"{key}: {saved.get(key, 'not set')} there, {wanted.get(key, 'not set')} now"
+        for key in sorted(saved.keys() | wanted.keys())
+        if saved.get(key) != wanted.get(key)
+    ]
+    if differing:
+        msg = (
+            f"resume: got other settings than those of {run.path} ({'; '.join(differing)}), "
+            "wanted the same. Give the same ones, or replace that run with --overwrite."
+        )
+        raise InputError(msg)
+
+
+def _flat(value: object, name: str = "") -> dict[str, object]:
+    """Map the dotted name of every leaf of a nested mapping to its value."""
+    if not isinstance(value, Mapping):
+        return {name: value}
+    parts = (_flat(part, f"{name}.{key}".lstrip(".")) for key, part in value.items())
+    return {key: leaf for part in parts for key, leaf in part.items()}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
