@@ -130,7 +130,7 @@ def normalized_adjacency(adj: CSR) -> CSR:
     ``(n_obs, n_obs)``, float64.
     """
     looped = (adj.astype(np.float64) + sp.eye(adj.shape[0], format="csr")).tocsr()
-    return _scaled(looped, np.asarray(looped.sum(1)).ravel())
+    return _scaled(looped, np.asarray(looped.sum(1), np.float64).ravel())
 
 
 def normalized_gene_graph(graph: CSR) -> CSR:
@@ -144,7 +144,7 @@ def normalized_gene_graph(graph: CSR) -> CSR:
     ``(n_genes, n_genes)``, float64, to be multiplied from the left: ``S_B @ X.T``.
     """
     incoming = graph.T.tocsr().astype(np.float64)
-    return _scaled(incoming, np.asarray(incoming.sum(1)).ravel())
+    return _scaled(incoming, np.asarray(incoming.sum(1), np.float64).ravel())
 
 
 def smooth(X: NDArray[np.floating], norm_adj: CSR, times: int) -> NDArray[np.floating]:
@@ -160,7 +160,7 @@ def smooth(X: NDArray[np.floating], norm_adj: CSR, times: int) -> NDArray[np.flo
 
 def _scaled(matrix: CSR, degrees: NDArray[np.float64]) -> CSR:
     scale = sp.diags(1.0 / np.sqrt(degrees))
-    scaled = (scale @ matrix @ scale).tocsr()
+    scaled: CSR = (scale @ matrix @ scale).tocsr()
     scaled.sort_indices()
     return scaled
 
@@ -172,10 +172,10 @@ def _dense(X: Matrix) -> NDArray[np.float32]:
 
 def _unit_rows(X: Matrix) -> NDArray[np.float32]:
     """Rows of length one; all-zero rows point along an axis of their own."""
-    dense = _dense(X)
-    norms = np.linalg.norm(dense, axis=1, keepdims=True)
+    unit = _dense(X)
+    norms = np.linalg.norm(unit, axis=1, keepdims=True)
     empty = norms == 0
-    unit = dense / np.where(empty, 1.0, norms)
+    unit = np.divide(unit, np.where(empty, 1, norms), dtype=np.float32)
     return np.hstack([unit, empty.astype(np.float32)]) if empty.any() else unit
 
 

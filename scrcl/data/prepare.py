@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
     from numpy.typing import ArrayLike, NDArray
+
     from scrcl.config import DataConfig
 
     CSR: TypeAlias = sp.csr_matrix
@@ -49,12 +50,14 @@ class Prepared:
     @property
     def obs_names(self) -> pd.Index:
         """Names of the cells that take part."""
-        return self.log_norm.obs_names
+        names: pd.Index = self.log_norm.obs_names
+        return names
 
     @property
     def var_names(self) -> pd.Index:
         """Names of the genes used."""
-        return self.log_norm.var_names
+        names: pd.Index = self.log_norm.var_names
+        return names
 
 
 def prepare(
@@ -191,5 +194,9 @@ def _graph_notes(adj: CSR, cfg: DataConfig) -> list[str]:
 
 
 def _sparse_tensor(matrix: CSR) -> torch.Tensor:
-    index = (torch.from_numpy(part.astype(np.int64)) for part in (matrix.indptr, matrix.indices))
-    return sparse_csr(*index, torch.from_numpy(matrix.data.astype(np.float32)), matrix.shape)
+    return sparse_csr(
+        torch.from_numpy(matrix.indptr.astype(np.int64)),
+        torch.from_numpy(matrix.indices.astype(np.int64)),
+        torch.from_numpy(matrix.data.astype(np.float32)),
+        matrix.shape,
+    )

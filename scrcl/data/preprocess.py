@@ -16,6 +16,7 @@ from scrcl.data.values import Values, find_values
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
     from scrcl.config import DataConfig
 
     CSR: TypeAlias = sp.csr_matrix
@@ -70,7 +71,8 @@ def preprocess(
     """
     check_adata(adata)
     values = find_values(adata)
-    notes = _describe(values, cfg)
+    wanted = cfg.values  # noqa: PD011  (a setting, not a data frame's values)
+    notes = _describe(values, wanted)
     kept, X, genes = _filter(values, keep, notes)
     obs_names = unique_names(adata.obs_names, "cell", notes)[kept]
     var_names = unique_names(values.var_names, "gene", notes)[genes]
@@ -84,7 +86,7 @@ def preprocess(
     log_norm = ad.AnnData(
         log_norm.X[:, chosen], pd.DataFrame(index=obs_names), pd.DataFrame(index=var_names[chosen])
     )
-    return Preprocessed(_model_input(log_norm.X, counts, chosen, cfg), log_norm, kept, notes)
+    return Preprocessed(_model_input(log_norm.X, counts, chosen, wanted), log_norm, kept, notes)
 
 
 def log_normalize(adata: ad.AnnData) -> ad.AnnData:
@@ -149,7 +151,7 @@ def scale_genes(X: CSR) -> CSR:
     return scaled.astype(np.float32)
 
 
-def _describe(values: Values, cfg: DataConfig) -> list[str]:
+def _describe(values: Values, wanted: str) -> list[str]:
     notes = []
     if values.source != "X":
         notes.append(f"X is not counts: {values.kind} values taken from {values.source}")
@@ -160,7 +162,7 @@ def _describe(values: Values, cfg: DataConfig) -> list[str]:
             f"{values.source} holds linear values that are not counts: normalised to "
             f"{TARGET_SUM:,.0f} per cell, log1p"
         )
-    if values.kind != "counts" and cfg.values == "counts":
+    if values.kind != "counts" and wanted == "counts":
         notes.append("values is counts, but there are none: log values are the model input")
     return notes
 
@@ -188,12 +190,10 @@ def _filter(
     return kept, X[:, genes], genes
 
 
-def _model_input(
-    log_norm: CSR, counts: CSR | None, chosen: NDArray[np.intp], cfg: DataConfig
-) -> CSR:
-    if cfg.values == "counts" and counts is not None:
+def _model_input(log_norm: CSR, counts: CSR | None, chosen: NDArray[np.intp], wanted: str) -> CSR:
+    if wanted == "counts" and counts is not None:
         return counts[:, chosen]
-    return scale_genes(log_norm) if cfg.values == "scaled" else log_norm
+    return scale_genes(log_norm) if wanted == "scaled" else log_norm
 
 
 def _most_variable(

@@ -100,7 +100,7 @@ def nearest_spots(coords: ArrayLike, n_neighbors: int) -> NDArray[np.intp]:
     tree, width, pending = KDTree(table), k + 1 + _SPARE, np.arange(n_obs)
     while k > 0 and pending.size:
         width = min(width, n_obs)
-        distance, index = tree.query(table[pending], k=width)
+        distance, index = (np.asarray(part) for part in tree.query(table[pending], k=width))
         # With the spot itself in the list, place k holds the k-th other one. Where the distance
         # does not grow behind it, equally far spots may be missing from the list: look further.
         settled = distance[:, -1] > distance[:, k]
@@ -215,4 +215,5 @@ def _delaunay_edges(coords: NDArray[np.float64], radius: float | None) -> Edges:
     # Every spot takes over the neighbours of its place, and the other spots of that place.
     n_obs = coords.shape[0]
     at = sp.csr_matrix((np.ones(n_obs), (np.arange(n_obs), place.ravel())), (n_obs, len(places)))
-    return (at @ between @ at.T).nonzero()
+    rows, cols = (at @ between @ at.T).nonzero()
+    return rows, cols

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 from anndata.utils import make_index_unique
 
@@ -13,6 +12,7 @@ from scrcl._validate import InputError
 from scrcl.data.spatial import as_coords
 
 if TYPE_CHECKING:
+    import numpy as np
     from anndata import AnnData
     from numpy.typing import NDArray
 
@@ -45,7 +45,8 @@ def unique_names(names: pd.Index, what: str, notes: list[str]) -> pd.Index:
     example = names[names.duplicated()][0]
     notes.append(f"{n_again:,} duplicate {what} names ({example!r}, ...) were made unique")
     # The index of an AnnData may be called like one of its columns; ours has no name.
-    return make_index_unique(pd.Index(names.to_numpy(), dtype=object))
+    unique: pd.Index = make_index_unique(pd.Index(names.to_numpy(), dtype=object))
+    return unique
 
 
 def grouping(adata: AnnData, key: str) -> pd.Categorical:

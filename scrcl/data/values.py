@@ -136,7 +136,8 @@ def _detect_named(X: Any, source: str) -> Kind:
 
 def _stored_values(X: Any) -> NDArray[Any]:
     """Return the numbers to look at: for a sparse matrix those that are stored (the rest are zero)."""
-    values = np.asarray(X.data if sp.issparse(X) else X).reshape(-1)
+    is_sparse = sp.issparse(X)
+    values = np.asarray(X.data if is_sparse else X).reshape(-1)
     if not (np.issubdtype(values.dtype, np.number) or values.dtype == np.bool_):
         msg = f"got values of type {values.dtype}, wanted numbers. Store expression as numbers."
         raise InputError(msg)

@@ -1,0 +1,78 @@
+"""Several slices of tissue, or several samples, as one AnnData."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import anndata as ad
+
+from scrcl._validate import InputError
+from scrcl.data.read import read
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+log = logging.getLogger(__name__)
+
+
+def read_many(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    task: Literal["sc", "st"] = "st",
+    slice_key: str = "slice",
+) -> ad.AnnData:
+    """Read each path with :func:`scrcl.data.read.read` and join them with :func:`concat_slices`.
+
+    A slice is called by the name of its file or folder; if one comes again, with a number behind.
+    """
+    return concat_slices(
+        dict(zip(_slice_names(paths), (read(path, task=task) for path in paths), strict=True)),
+        slice_key=slice_key,
+    )
+
+
+def concat_slices(slices: Mapping[str, ad.AnnData], *, slice_key: str = "slice") -> ad.AnnData:
+    """Join slices over the genes that they have in common.
+
+    Cell names get the name of their slice behind them, and ``obs[slice_key]`` says which one it is.
+    Images and scale factors in ``uns["spatial"]`` are kept. The slices are not changed.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to join, or no gene is in all of them.
+    """
+    if not slices:
+        msg = "slices: got none, wanted at least one. Name the files or folders to join."
+        raise InputError(msg)
+    joined = ad.concat(
+        slices, label=slice_key, index_unique="-", join="inner", merge="same", uns_merge="unique"
+    )
+    all_genes = set().union(*(adata.var_names for adata in slices.values()))
+    if joined.n_vars == 0:
+        msg = (
+            f"slices: got {list(slices)} without a common gene, wanted the same kind of gene names "
+            "in all. Check whether some use symbols and others Ensembl identifiers."
+        )
+        raise InputError(msg)
+    if len(all_genes) > joined.n_vars:
+        log.warning(
+            "%s of %s genes are not in every slice and are left out",
+            f"{len(all_genes) - joined.n_vars:,}",
+            f"{len(all_genes):,}",
+        )
+    return joined
+
+
+def _slice_names(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
+    names = [Path(path).absolute().stem for path in paths]
+    seen: Counter[str] = Counter()
+    unique = []
+    for name in names:
+        seen[name] += 1
+        unique.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return unique
