@@ -1,0 +1,45 @@
+# Everything runs in .venv, which is made on first use and again when the pinned versions change.
+#
+#   make demo    cluster an embedded data set, from the file to the figures
+#   make test    run the test suite
+#   make check   all that continuous integration checks: style, types, layers, tests, coverage
+
+.DEFAULT_GOAL := demo
+.PHONY: demo test lint check
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+ARGS ?=
+export MPLBACKEND := Agg
+
+demo: .venv/.run
+	$(BIN)/python runSC.py --overwrite
+	@echo "Results and figures: results/SC/pbmc68k_reduced/"
+
+test: .venv/.dev
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/.dev
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+
+check: lint
+	$(MAKE) --no-print-directory test ARGS=--cov
+
+# What is needed to run. An environment that is broken or half-made is made anew.
+.venv/.run: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@echo "Installing the pinned packages into .venv (once, some minutes) ..."
+	$(PIP) install --requirement requirements.txt
+	$(PIP) install --no-deps --editable .
+	@touch $@
+
+# What is needed on top to develop.
+.venv/.dev: requirements-dev.txt .venv/.run
+	$(PIP) install --requirement requirements-dev.txt
+	@touch $@
