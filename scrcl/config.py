@@ -111,7 +111,7 @@ class TrainConfig:
     weight_decay
         L2 penalty inside Adam.
     lambda_hea, lambda_ndc, lambda_cvc
-        Weights of the three losses; a loss of weight 0 is not evaluated.
+        Weights of the three losses, not all 0; a loss of weight 0 is not evaluated.
     """
 
     n_epochs: Size = 500
@@ -123,6 +123,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         coerce_fields(self, "train")
+        if self.lambda_hea == self.lambda_ndc == self.lambda_cvc == 0:
+            msg = "train.lambda_*: got 0 for all three, wanted at least one loss above 0."
+            raise InputError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,173 @@
+import pytest
+import torch
+from torch.autograd import gradcheck
+
+from scrcl.nn import Views
+from scrcl.nn.losses import (
+    combine,
+    cross_view_consistency,
+    hybrid_alignment,
+    neighborhood_contrast,
+    soften,
+)
+from tests.nn import dense
+from tests.nn.sizes import LargestTensor
+
+N_OBS, N_HIDDEN, N_LATENT = 12, 9, 4
+WEIGHTS = (1.0, 10.0, 2.0)
+
+
+def fast_hea(e1, e2, temperature):
+    return hybrid_alignment(soften(e1, temperature), soften(e2, temperature))
+
+
+def fast_ndc(e1, e2, adj, temperature):
+    return neighborhood_contrast(soften(e1, temperature), soften(e2, temperature), adj)
+
+
+@pytest.fixture
+def adj():
+    return dense.random_case(N_OBS).adj
+
+
+@pytest.fixture
+def embeddings():
+    return [dense.unit_rows(N_OBS, N_HIDDEN, seed=s).requires_grad_() for s in (1, 2)]
+
+
+@pytest.fixture
+def latents():
+    return [dense.unit_rows(N_OBS, N_LATENT, seed=s).requires_grad_() for s in (3, 4)]
+
+
+def gradients(value, tensors):
+    return torch.autograd.grad(value, tensors)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.1, 1.0])
+def test_hybrid_alignment_and_its_gradient_are_the_dense_definition(embeddings, temperature):
+    fast = fast_hea(*embeddings, temperature)
+    slow = dense.hybrid_alignment(*embeddings, temperature)
+
+    torch.testing.assert_close(fast, slow, rtol=1e-11, atol=0)
+    torch.testing.assert_close(
+        gradients(fast, embeddings), gradients(slow, embeddings), rtol=1e-9, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.1, 1.0])
+def test_neighborhood_contrast_and_its_gradient_are_the_dense_definition(
+    embeddings, adj, temperature
+):
+    fast = fast_ndc(*embeddings, dense.to_csr(adj), temperature)
+    slow = dense.neighborhood_contrast(*embeddings, adj, temperature)
+
+    torch.testing.assert_close(fast, slow, rtol=1e-11, atol=0)
+    torch.testing.assert_close(
+        gradients(fast, embeddings), gradients(slow, embeddings), rtol=1e-9, atol=1e-12
+    )
+
+
+def test_cross_view_consistency_and_its_gradient_are_the_dense_definition(latents, adj):
+    fast = cross_view_consistency(*latents, dense.to_csr(adj))
+    slow = dense.cross_view_consistency(*latents, adj)
+
+    torch.testing.assert_close(fast, slow, rtol=1e-11, atol=0)
+    torch.testing.assert_close(
+        gradients(fast, latents), gradients(slow, latents), rtol=1e-9, atol=1e-12
+    )
+
+
+def test_every_loss_passes_a_numerical_gradient_check(embeddings, latents, adj):
+    csr = dense.to_csr(adj)
+
+    assert gradcheck(lambda a, b: fast_hea(a, b, 0.5), embeddings)
+    assert gradcheck(lambda a, b: fast_ndc(a, b, csr, 0.5), embeddings)
+    assert gradcheck(lambda a, b: cross_view_consistency(a, b, csr), latents)
+
+
+def test_hand_computed_values_of_two_linked_cells():
+    # One feature per cell and z1 = z2: z1 z2^T = [[1, 0], [0, 1]] against A + I = ones.
+    z = torch.eye(2, dtype=torch.float64)
+    linked = dense.to_csr(torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=torch.float64))
+
+    assert cross_view_consistency(z, z, linked).item() == pytest.approx(2 / 4)
+    # Equal views agree fully; cell i differs from its only neighbour as from everyone else, and
+    # not from itself, so near / far = (D + 0) / 2 / D.
+    assert fast_hea(z, z, 1.0).item() == pytest.approx(0, abs=1e-15)
+    assert fast_ndc(z, z, linked, 1.0).item() == pytest.approx(1 / 2)
+
+
+def test_the_order_of_cells_changes_nothing(embeddings, latents, adj):
+    order = torch.randperm(N_OBS, generator=torch.Generator().manual_seed(0))
+    views = Views(*embeddings, *latents)
+    shuffled = Views(*(view[order] for view in views))
+
+    losses = combine(views, dense.to_csr(adj), temperature=0.1, weights=WEIGHTS)
+    again = combine(shuffled, dense.to_csr(adj[order][:, order]), temperature=0.1, weights=WEIGHTS)
+
+    torch.testing.assert_close(losses, again, rtol=1e-11, atol=0)
+
+
+def test_swapping_the_views_leaves_the_symmetric_losses_alone(embeddings, latents, adj):
+    csr = dense.to_csr(adj)
+
+    torch.testing.assert_close(fast_hea(*embeddings, 0.1), fast_hea(*embeddings[::-1], 0.1))
+    torch.testing.assert_close(
+        cross_view_consistency(*latents, csr), cross_view_consistency(*latents[::-1], csr)
+    )
+
+
+@pytest.mark.parametrize("spread", [1.0, 0.03], ids=["far cells", "near cells"])
+def test_float32_stays_close_to_float64(spread):
+    n_obs = 150
+    adj = dense.to_csr(dense.random_case(n_obs).adj)
+    e1, e2 = (dense.unit_rows(n_obs, 300, seed=s, spread=spread) for s in (1, 2))
+    z1, z2 = (dense.unit_rows(n_obs, 6, seed=s) for s in (3, 4))
+    views = Views(e1, e2, z1, z2)
+
+    exact = combine(views, adj, temperature=0.1, weights=WEIGHTS)
+    single = combine(
+        Views(*(view.float() for view in views)), adj.float(), temperature=0.1, weights=WEIGHTS
+    )
+
+    for value, truth in zip(single, exact, strict=True):
+        assert value.dtype == torch.float32
+        assert value.item() == pytest.approx(truth.item(), rel=2e-5)
+
+
+def test_losses_of_weight_zero_are_not_evaluated(embeddings, latents, adj):
+    views = Views(*embeddings, *latents)
+    csr = dense.to_csr(adj)
+    everything = combine(views, csr, temperature=0.1, weights=WEIGHTS)
+
+    for index, name in enumerate(("hea", "ndc", "cvc")):
+        weights = tuple(0.0 if i == index else w for i, w in enumerate(WEIGHTS))
+        losses = combine(views, csr, temperature=0.1, weights=weights)
+        assert torch.isnan(getattr(losses, name))
+        rest = everything.total - WEIGHTS[index] * getattr(everything, name)
+        torch.testing.assert_close(losses.total, rest)
+
+
+def test_a_single_loss_can_stand_alone(embeddings, latents, adj):
+    csr = dense.to_csr(adj)
+
+    losses = combine(Views(*embeddings, *latents), csr, temperature=0.1, weights=(0, 0, 2))
+
+    assert torch.isnan(losses.hea)
+    assert torch.isnan(losses.ndc)
+    torch.testing.assert_close(losses.total, 2 * cross_view_consistency(*latents, csr))
+
+
+def test_no_step_of_the_losses_is_quadratic_in_the_number_of_cells():
+    n_obs, n_hidden = 300, 8
+    near = torch.arange(n_obs - 1)
+    links = torch.zeros(n_obs, n_obs, dtype=torch.float64)
+    links[near, near + 1] = links[near + 1, near] = 1
+    adj = dense.to_csr(links)
+    rows = [dense.unit_rows(n_obs, n_hidden, seed=s).requires_grad_() for s in range(4)]
+
+    with LargestTensor() as largest:
+        combine(Views(*rows), adj, temperature=0.1, weights=WEIGHTS).total.backward()
+
+    assert largest.numel == n_obs * n_hidden

@@ -1,0 +1,177 @@
+import dataclasses
+
+import pytest
+import torch
+
+from scrcl._validate import InputError
+from scrcl.config import ModelConfig, TrainConfig
+from scrcl.train import FLUSH_EVERY, fit
+from tests.nn import dense
+
+N_OBS, N_GENES = 12, 7
+CPU = torch.device("cpu")
+MODEL = ModelConfig(n_hidden=10, dropout=0.2)
+TRAIN = TrainConfig(n_epochs=FLUSH_EVERY + 3, lr=1e-2, weight_decay=0.01)
+# Dropout of a half lets the loss jump, so that the smallest one is in the middle.
+UNSTEADY = ModelConfig(n_hidden=10, dropout=0.5), dataclasses.replace(TRAIN, lr=0.05)
+
+
+@pytest.fixture
+def inputs():
+    return dense.to_inputs(dense.random_case(N_OBS, N_GENES))
+
+
+def run(inputs, model=MODEL, train=TRAIN, *, seed=5, n_latent=3, **options):
+    return fit(inputs, model, train, n_latent=n_latent, seed=seed, device=CPU, **options)
+
+
+def assert_same(a, b):
+    torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_training_lowers_the_loss(inputs):
+    train = dataclasses.replace(TRAIN, n_epochs=60)
+
+    history = run(inputs, ModelConfig(n_hidden=10, dropout=0.0), train).history
+
+    assert history[-1]["total"] < 0.8 * history[0]["total"]
+
+
+def test_history_has_every_term_of_every_epoch(inputs):
+    history = run(inputs).history
+
+    assert [row["epoch"] for row in history] == list(range(1, TRAIN.n_epochs + 1))
+    for row in history:
+        assert list(row) == ["epoch", "hea", "ndc", "cvc", "total"]
+        weighted = row["hea"] + 100 * row["ndc"] + row["cvc"]
+        assert row["total"] == pytest.approx(weighted, rel=1e-12)
+
+
+def test_views_are_those_of_the_final_model_in_evaluation_mode(inputs):
+    result = run(inputs)
+
+    assert not result.model.training
+    assert_same(result.views, tuple(view.detach() for view in result.model(inputs)))
+    assert not any(view.requires_grad for view in result.views)
+    assert result.best_views is None
+    assert result.best_epoch is None
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(inputs):
+    first, second, other = run(inputs), run(inputs), run(inputs, seed=6)
+
+    assert_same(first.views, second.views)
+    assert first.history == second.history
+    assert not torch.equal(first.views.e1, other.views.e1)
+
+
+def test_the_global_random_state_neither_matters_nor_changes(inputs):
+    first = run(inputs)
+    torch.rand(3)
+    before = torch.get_rng_state()
+
+    second = run(inputs)
+
+    assert torch.equal(torch.get_rng_state(), before)
+    assert_same(first.views, second.views)
+
+
+def test_inputs_are_not_changed(inputs):
+    before = [member.to_dense().clone() for member in inputs]
+
+    run(inputs)
+
+    assert_same([member.to_dense() for member in inputs], before)
+
+
+def test_the_hook_sees_each_epoch_and_cannot_disturb_the_training(inputs):
+    seen = []
+
+    def hook(epoch, views):
+        torch.rand(epoch)  # a hook that draws, as clustering may
+        seen.append((epoch, views))
+
+    watched, plain = run(inputs, on_epoch=hook), run(inputs)
+
+    assert [epoch for epoch, _ in seen] == list(range(1, TRAIN.n_epochs + 1))
+    assert_same(watched.views, plain.views)
+    assert watched.history == plain.history
+    assert_same(seen[-1][1], plain.views)
+
+
+def test_min_loss_keeps_the_parameters_that_had_the_smallest_loss(inputs):
+    model, train = UNSTEADY
+
+    result = run(inputs, model, train, keep="min_loss")
+
+    totals = [row["total"] for row in result.history]
+    assert 1 < result.best_epoch < train.n_epochs
+    assert totals[result.best_epoch - 1] == min(totals)
+    # That loss was measured before the epoch's own step.
+    shorter = dataclasses.replace(train, n_epochs=result.best_epoch - 1)
+    assert_same(result.best_views, run(inputs, model, shorter).views)
+    assert_same(result.views, run(inputs, model, train).views)
+
+
+def test_the_dtype_of_the_inputs_is_the_dtype_of_the_network(inputs):
+    single = type(inputs)(*(member.float() for member in inputs))
+
+    assert all(view.dtype == torch.float64 for view in run(inputs).views)
+    assert all(view.dtype == torch.float32 for view in run(single).views)
+
+
+def test_the_configured_latent_width_comes_before_the_number_of_clusters(inputs):
+    wide = dataclasses.replace(MODEL, n_latent=6)
+
+    assert run(inputs, n_latent=3).views.z1.shape == (N_OBS, 3)
+    assert run(inputs, wide, n_latent=3).views.z1.shape == (N_OBS, 6)
+
+
+def test_without_cross_view_consistency_the_gene_module_is_left_alone(inputs):
+    off = dataclasses.replace(TRAIN, lambda_cvc=0)
+    one_epoch = dataclasses.replace(off, n_epochs=1)
+
+    result = run(inputs, train=off)
+
+    start = run(inputs, train=one_epoch).model
+    assert_same(dict(result.model.refine.state_dict()), dict(start.refine.state_dict()))
+    assert all(row["cvc"] != row["cvc"] for row in result.history)  # NaN: not evaluated
+    assert result.views.z1.shape == (N_OBS, 3)
+
+
+def test_a_loss_that_is_not_finite_names_the_epoch_and_what_to_try(inputs):
+    inputs.x[0, 0] = torch.inf
+
+    with pytest.raises(InputError, match=r"loss of nan at epoch 1 .*smaller train.lr \(now 0.01\)"):
+        run(inputs)
+
+
+def test_a_single_cell_is_refused(inputs):
+    case = dense.random_case(1, N_GENES)
+
+    with pytest.raises(InputError, match="cells: got 1, wanted at least 2"):
+        run(dense.to_inputs(case))
+
+
+def test_the_progress_bar_is_on_stderr_and_off_by_default(inputs, capsys):
+    run(inputs)
+    assert capsys.readouterr() == ("", "")
+
+    run(inputs, progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"{TRAIN.n_epochs}/{TRAIN.n_epochs}" in err
+    assert "total=" in err
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_gpu_follows_the_cpu(inputs):
+    model = dataclasses.replace(MODEL, dropout=0.0)
+
+    cpu = run(inputs, model)
+    gpu = fit(inputs, model, TRAIN, n_latent=3, seed=5, device=torch.device("cuda"))
+
+    assert gpu.views.e1.device == CPU
+    for row, reference in zip(gpu.history, cpu.history, strict=True):
+        assert row == pytest.approx(reference, rel=1e-9)
