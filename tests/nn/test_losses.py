@@ -152,7 +152,7 @@ def test_losses_of_weight_zero_are_not_evaluated(embeddings, latents, adj):
 def test_a_single_loss_can_stand_alone(embeddings, latents, adj):
     csr = dense.to_csr(adj)
 
-    losses = combine(Views(*embeddings, *latents), csr, temperature=0.1, weights=(0, 0, 2))
+    losses = combine(Views(*embeddings, *latents), csr, temperature=0.1, weights=(0.0, 0.0, 2.0))
 
     assert torch.isnan(losses.hea)
     assert torch.isnan(losses.ndc)

@@ -1,58 +1,18 @@
 import dataclasses
-import re
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-import yaml
 
-from scrcl import config as config_module
 from scrcl._validate import InputError
 from scrcl.config import (
     SECTIONS,
-    ClusterConfig,
-    Config,
-    DataConfig,
-    ModelConfig,
     TrainConfig,
-    configs_dir,
+    files,
     load_config,
     override,
     paper_defaults,
     to_yaml,
 )
-
-# method: lr, dropout, weight decay, n_hvg, lambda_ndc, lambda_cvc, temperature, n_smooth
-PAPER_SC = {
-    "Quake_Smart-seq2_Diaphragm": (5e-4, 0.1, 0.001, 1500, 100, 0.01, 1.0, (0, 0)),
-    "Quake_Smart-seq2_Lung": (5e-4, 0.1, 0.001, 1000, 100, 100, 1.0, (5, 0)),
-    "Quake_Smart-seq2_Trachea": (5e-3, 0.1, 0.001, 500, 10, 0.01, 1.0, (0, 0)),
-    "Quake_10x_Bladder": (5e-3, 0.5, 0.1, 1000, 10, 0.01, 0.1, (5, 0)),
-    "Quake_10x_Limb_Muscle": (1e-4, 0.3, 0.1, 1000, 100, 0.1, 0.1, (5, 0)),
-    "Quake_10x_Spleen": (5e-4, 0.1, 0.001, 500, 100, 1, 1.0, (0, 0)),
-    "li_tumor": (1e-5, 0.3, 0.1, 2000, 100, 10, 0.1, (0, 0)),
-    "human_ESC": (1e-5, 0.3, 0.01, 1000, 10, 100, 0.1, (4, 2)),
-    "Zeisel": (5e-5, 0.3, 0.1, 1500, 100, 0.01, 0.1, (4, 2)),
-    "Baron_human": (5e-5, 0.3, 0.1, 2000, 0.01, 0.1, 0.1, (5, 0)),
-}
-# n_hvg, lambda_ndc, lambda_cvc, n_neighbors, n_smooth, n_latent
-PAPER_ST = {
-    "151507": (3000, 200, 1, 15, (10, 8), None),
-    "151508": (3000, 200, 0.01, 15, (10, 8), None),
-    "151509": (3000, 50, 0.05, 15, (10, 8), None),
-    "151510": (3000, 200, 0.5, 15, (10, 8), None),
-    "151669": (3000, 100, 0.01, 15, (10, 8), None),
-    "151670": (3000, 100, 0.1, 15, (10, 8), None),
-    "151671": (3000, 100, 0.1, 15, (1, 5), None),
-    "151672": (3000, 100, 0.01, 15, (5, 7), None),
-    "151673": (3000, 100, 0.1, 5, (10, 8), None),
-    "151674": (3000, 100, 0.1, 5, (10, 8), None),
-    "151675": (3000, 100, 0.1, 5, (10, 8), None),
-    "151676": (3000, 100, 0.1, 5, (10, 8), None),
-    "Human_Breast_Cancer": (1000, 200, 1, 3, (5, 1), 100),
-    "Mouse_Brain_Anterior": (1000, 100, 1, 3, (1, 0), 100),
-    "Mouse_Embryo_E9.5": (1000, 200, 0.1, 3, (5, 1), 100),
-}
-SHIPPED = sorted(configs_dir().glob("*/*.yaml"))
 
 
 @pytest.fixture
@@ -63,86 +23,6 @@ def write(tmp_path):
         return path
 
     return write_file
-
-
-def test_defaults_of_the_paper_for_single_cells():
-    assert paper_defaults("sc") == Config(
-        task="sc",
-        data=DataConfig(n_hvg=2000, values="counts", graph="expression", n_neighbors=15),
-        model=ModelConfig(n_hidden=1500, dropout=0.3, temperature=0.1),
-        train=TrainConfig(n_epochs=500, lr=1e-4, weight_decay=0.1, lambda_ndc=100, lambda_cvc=1),
-        cluster=ClusterConfig(method="kmeans", embedding="z", n_refine=0),
-    )
-
-
-def test_defaults_of_the_paper_for_spatial_data():
-    spatial = paper_defaults("st")
-
-    assert spatial.data.n_hvg == 3000
-    assert spatial.data.hvg_flavor == "seurat_v3"
-    assert spatial.data.values == "scaled"
-    assert spatial.data.graph == "spatial"
-    assert spatial.data.drop_unlabelled
-    assert spatial.cluster.n_refine == 50
-    assert (spatial.model, spatial.train) == (ModelConfig(), TrainConfig())
-
-
-@pytest.mark.parametrize("name", PAPER_SC)
-def test_single_cell_sets_have_the_values_of_the_paper(name):
-    cfg = load_config(configs_dir() / "sc" / f"{name}.yaml", "sc")
-    data, model, train = cfg.data, cfg.model, cfg.train
-
-    assert PAPER_SC[name] == (
-        train.lr,
-        model.dropout,
-        train.weight_decay,
-        data.n_hvg,
-        train.lambda_ndc,
-        train.lambda_cvc,
-        model.temperature,
-        data.n_smooth,
-    )
-
-
-@pytest.mark.parametrize("name", PAPER_ST)
-def test_spatial_sets_have_the_values_of_the_paper(name):
-    cfg = load_config(configs_dir() / "st" / f"{name}.yaml", "st")
-    data, model, train = cfg.data, cfg.model, cfg.train
-
-    assert PAPER_ST[name] == (
-        data.n_hvg,
-        train.lambda_ndc,
-        train.lambda_cvc,
-        data.n_neighbors,
-        data.n_smooth,
-        model.n_latent,
-    )
-    assert (train.lr, train.weight_decay, model.dropout, model.temperature) == (1e-4, 0.1, 0.3, 0.1)
-
-
-def test_the_sets_of_the_paper_are_all_there_and_no_others():
-    names = {(path.parent.name, path.stem) for path in SHIPPED}
-
-    assert names == {("sc", name) for name in PAPER_SC} | {("st", name) for name in PAPER_ST}
-
-
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_a_shipped_file_holds_only_what_differs_from_the_defaults(path):
-    base = paper_defaults(path.parent.name)
-
-    for section, values in yaml.safe_load(path.read_text()).items():
-        unchanged = dataclasses.asdict(getattr(base, section))
-        for key, value in values.items():
-            assert value != unchanged[key], f"{section}.{key}"
-            assert re.search(rf"^  {key}: .*# \w", path.read_text(), re.MULTILINE)
-
-
-@pytest.mark.parametrize("task", ["sc", "st"])
-def test_the_label_free_defaults_load(task):
-    cfg = load_config(configs_dir() / f"default_{task}.yaml", task)
-
-    assert cfg.task == task
-    assert not cfg.data.drop_unlabelled
 
 
 @pytest.mark.parametrize("task", ["sc", "st"])
@@ -237,28 +117,6 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
         load_config(path, "sc")
 
 
-def test_an_unknown_task_is_refused():
-    with pytest.raises(InputError, match=r"task: got 'bulk', wanted one of \['sc', 'st'\]"):
-        paper_defaults("bulk")
-    with pytest.raises(InputError, match="task: got 'bulk'"):
-        Config(task="bulk")
-
-
-def test_values_given_in_python_are_checked_like_those_of_a_file():
-    with pytest.raises(InputError, match=r"model.dropout: got 1.5"):
-        ModelConfig(dropout=1.5)
-    with pytest.raises(InputError, match=r"data.n_hvg: got '2000', wanted an integer"):
-        DataConfig(n_hvg="2000")
-    assert DataConfig(n_smooth=[5, 0]).n_smooth == (5, 0)
-
-
-def test_a_configuration_cannot_be_changed_in_place():
-    cfg = paper_defaults("sc")
-
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        cfg.train.lr = 1.0
-
-
 @pytest.mark.parametrize(
     ("key", "text", "value"),
     [
@@ -311,24 +169,8 @@ def test_a_bad_override_is_refused(key, text, expected):
 
 
 def test_a_bare_key_that_two_sections_share_must_be_dotted(monkeypatch):
-    @dataclasses.dataclass(frozen=True, kw_only=True)
-    class TwoSections:
-        train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
-        model: TrainConfig = dataclasses.field(default_factory=TrainConfig)
-
-    monkeypatch.setattr(config_module, "Config", TwoSections)
-    monkeypatch.setattr(config_module, "SECTIONS", ("train", "model"))
+    monkeypatch.setattr(files, "SECTIONS", ("train", "model"))
+    two_alike = SimpleNamespace(train=TrainConfig(), model=TrainConfig())
 
     with pytest.raises(InputError, match=r"ambiguous key: got 'lr', .*\['train.lr', 'model.lr'\]"):
-        override(TwoSections(), {"lr": "1"})
-
-
-def test_an_installed_package_brings_its_own_configurations(monkeypatch, tmp_path):
-    (tmp_path / "scrcl" / "configs").mkdir(parents=True)
-    monkeypatch.setattr(config_module, "__file__", str(tmp_path / "scrcl" / "config.py"))
-
-    assert configs_dir() == tmp_path / "scrcl" / "configs"
-
-
-def test_in_the_repository_the_configurations_are_at_the_top():
-    assert configs_dir() == Path(__file__).parents[1] / "configs"
+        override(two_alike, {"lr": "1"})
