@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from scrcl._validate import InputError
+from scrcl._validate import InputError, check_one_of
 from scrcl.data.preprocess import log_normalize
 from scrcl.data.validate import check_adata, unique_names
-from scrcl.data.values import COUNT_LAYERS, as_csr, detect_values, find_values
+from scrcl.data.values import COUNT_LAYERS, find_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,17 +74,15 @@ def count_matrix(adata: ad.AnnData) -> tuple[CSR, pd.Index]:
 def group_labels(adata: ad.AnnData, key: str) -> pd.Categorical:
     """Return the group of every cell; NaN, None and "" mean "no group" (code -1).
 
-    Names are text. The order of the categories is kept if the column has one that says more than
-    the alphabet; whole numbers are ordered as numbers. Groups without cells are dropped.
+    Names are text, in the order of a categorical column, else of the alphabet; whole numbers are
+    always in numerical order. Groups without cells are dropped.
 
     Raises
     ------
     InputError
         If ``obs`` has no such column, or no cell has a group.
     """
-    if key not in adata.obs:
-        msg = f"obs: got no column {key!r}, wanted one of {sorted(adata.obs)}. Check the name."
-        raise InputError(msg)
+    check_one_of(key, "obs column", list(adata.obs), hint="Check its name.")
     column = adata.obs[key]
     names = column.astype(object).map(_as_name, na_action="ignore")
     names = names.where(names != "", None)
@@ -93,7 +91,9 @@ def group_labels(adata: ad.AnnData, key: str) -> pd.Categorical:
         msg = f"obs[{key!r}]: got no cell with a group, wanted at least one. Choose another column."
         raise InputError(msg)
     known = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else None
-    ordered = sorted(present) if known is None else [n for n in map(_as_name, known) if n in present]
+    ordered = (
+        sorted(present) if known is None else [n for n in map(_as_name, known) if n in present]
+    )
     if all(name.lstrip("-").isdecimal() for name in ordered):
         ordered.sort(key=int)
     return pd.Categorical(names, categories=ordered)
@@ -131,14 +131,3 @@ def group_sums(X: CSR, codes: NDArray[np.integer], n_groups: int) -> NDArray[np.
 def expressed(X: CSR) -> CSR:
     """Return 1 where `X` is not zero, sharing its index arrays."""
     return sp.csr_matrix(((X.data != 0).astype(np.float32), X.indices, X.indptr), shape=X.shape)
-
-
-__all__ = [
-    "as_csr",
-    "count_matrix",
-    "detect_values",
-    "expressed",
-    "group_labels",
-    "group_sums",
-    "log_expression",
-]

@@ -1,0 +1,32 @@
+"""Figures. Every function takes an AnnData or a table, changes nothing and returns a Figure.
+
+Nothing is shown and no state of pyplot is touched; :func:`save` writes a figure to a file.
+"""
+
+from scrcl.pl.colors import palette
+from scrcl.pl.degs import dotplot, genes_per_group, heatmap, matrixplot, ranking, stacked_violin
+from scrcl.pl.embedding import paga, umap, umap_coordinates
+from scrcl.pl.evaluation import confusion, n_clusters_curve, stability
+from scrcl.pl.spatial import spatial_confidence, spatial_domains
+from scrcl.pl.style import save
+from scrcl.pl.training import training_curve
+
+__all__ = [
+    "confusion",
+    "dotplot",
+    "genes_per_group",
+    "heatmap",
+    "matrixplot",
+    "n_clusters_curve",
+    "paga",
+    "palette",
+    "ranking",
+    "save",
+    "spatial_confidence",
+    "spatial_domains",
+    "stability",
+    "stacked_violin",
+    "training_curve",
+    "umap",
+    "umap_coordinates",
+]
