@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     CSR: TypeAlias = sp.csr_matrix
     Matrix: TypeAlias = NDArray[np.floating] | CSR
 
-# Up to here every pair of cells is compared (exact, seconds); above it, nearest neighbour descent.
-EXACT_UP_TO = 30_000
+# Up to so many products (10,000 cells x 2,000 genes, or 70,000 cells x 50 components: about a minute
+# on one core) all pairs of cells are compared; beyond, nearest neighbour descent, which takes that
+# long to compile itself.
+MAX_EXACT_PRODUCTS = 2.5e11
 # Entries of one (gene block, n_genes) slab of distances: 128 MB in float64.
 _SLAB = 16_000_000
 
@@ -31,7 +33,7 @@ def knn_graph(
     metric: Literal["cosine", "euclidean"] = "cosine",
     include_self: bool = True,
     seed: int = 0,
-    exact_up_to: int = EXACT_UP_TO,
+    max_exact_products: float = MAX_EXACT_PRODUCTS,
 ) -> CSR:
     """Graph of the nearest cells, symmetrised by "either lists the other".
 
@@ -46,8 +48,9 @@ def knn_graph(
         Cells that are all zero have no direction: they are near each other and far from the rest.
     include_self
         Whether the cell counts as the first of its own neighbours, as in scanpy.
-    seed, exact_up_to
-        Above this many cells the search is approximate and starts from this seed.
+    seed, max_exact_products
+        If comparing all pairs takes more products of two numbers than this, the search is
+        approximate and starts from this seed.
 
     Returns
     -------
@@ -58,7 +61,8 @@ def knn_graph(
     points = _unit_rows(X) if metric == "cosine" else _dense(X)
     if n_others < 1:
         return sp.csr_matrix((n_obs, n_obs), dtype=np.float32)
-    search = _exact_neighbors if n_obs <= exact_up_to else _approximate_neighbors
+    is_small = n_obs * points.size <= max_exact_products
+    search = _exact_neighbors if is_small else _approximate_neighbors
     found = search(points, n_others + 1, seed)
     return symmetric_graph(*_without_self(found, n_others), n_obs)
 
@@ -188,7 +192,7 @@ def _exact_neighbors(points: NDArray[np.float32], n_listed: int, seed: int) -> N
 def _approximate_neighbors(
     points: NDArray[np.float32], n_listed: int, seed: int
 ) -> NDArray[np.intp]:
-    from pynndescent import NNDescent  # noqa: PLC0415  (compiles for seconds at import)
+    from pynndescent import NNDescent  # noqa: PLC0415  (slow, and large data only)
 
     index = NNDescent(points, metric="euclidean", n_neighbors=n_listed, random_state=seed)
     return np.asarray(index.neighbor_graph[0], dtype=np.intp)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import anndata as ad
 import numpy as np
@@ -11,6 +11,7 @@ import scanpy as sc
 import scipy.sparse as sp
 
 from scrcl._validate import InputError
+from scrcl.data.genes import select_genes
 from scrcl.data.validate import check_adata, grouping, unique_names
 from scrcl.data.values import Values, find_values
 
@@ -97,44 +98,6 @@ def log_normalize(adata: ad.AnnData) -> ad.AnnData:
     return adata
 
 
-def select_genes(
-    log_norm: ad.AnnData,
-    counts: CSR | None,
-    *,
-    n_hvg: int,
-    flavor: Literal["seurat", "seurat_v3"],
-    notes: list[str],
-) -> NDArray[np.intp]:
-    """Find the ``n_hvg`` most variable genes; their indices, in the order of the input.
-
-    A panel that has no more genes than that (or ``n_hvg = 0``) is used whole. ``"seurat_v3"`` needs
-    counts and a variance curve that can be fitted; else ``"seurat"`` chooses, with a note.
-
-    Parameters
-    ----------
-    log_norm
-        Log-normalised expression; genes are chosen within the groups of ``obs["batch"]``, if there.
-    counts
-        Counts of the same cells and genes, or ``None``.
-    notes
-        What was done otherwise than asked is appended here.
-    """
-    n_genes = log_norm.n_vars
-    if n_hvg == 0 or n_hvg >= n_genes:
-        if n_hvg > n_genes:
-            notes.append(f"n_hvg is {n_hvg:,} but there are {n_genes:,} genes: all are used")
-        return np.arange(n_genes)
-    batch_key = "batch" if "batch" in log_norm.obs else None
-    if flavor == "seurat_v3" and counts is None:
-        notes.append("hvg_flavor seurat_v3 needs counts: genes chosen by seurat on log values")
-    elif flavor == "seurat_v3":
-        try:
-            return _most_variable(ad.AnnData(counts, log_norm.obs), n_hvg, flavor, batch_key)
-        except ValueError as error:  # the loess fit: too few genes, or too many alike
-            notes.append(f"hvg_flavor seurat_v3 failed ({_reason(error)}): genes chosen by seurat")
-    return _most_variable(log_norm, n_hvg, "seurat", batch_key)
-
-
 def scale_genes(X: CSR) -> CSR:
     """Each gene divided by its standard deviation, not centred (zeros stay zero), cut at 10.
 
@@ -194,19 +157,3 @@ def _model_input(log_norm: CSR, counts: CSR | None, chosen: NDArray[np.intp], wa
     if wanted == "counts" and counts is not None:
         return counts[:, chosen]
     return scale_genes(log_norm) if wanted == "scaled" else log_norm
-
-
-def _most_variable(
-    adata: ad.AnnData, n_hvg: int, flavor: str, batch_key: str | None
-) -> NDArray[np.intp]:
-    table = sc.pp.highly_variable_genes(
-        adata, n_top_genes=n_hvg, flavor=flavor, batch_key=batch_key, inplace=False
-    )
-    return np.flatnonzero(table["highly_variable"].to_numpy())
-
-
-def _reason(error: Exception) -> str:
-    """First line of a message; skmisc hands over bytes."""
-    reason = error.args[0] if error.args else error
-    text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-    return text.strip().splitlines()[0] if text.strip() else type(error).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -58,8 +59,10 @@ def read(
             ".h5ad file or a folder. Check the path, or name a benchmark set with --dataset."
         )
         raise InputError(msg)
-    adata = _read_folder(path) if path.is_dir() else _read_file(path, backed=backed)
-    _make_names_unique(adata)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*names are not unique", UserWarning)  # not for long
+        adata = _read_folder(path) if path.is_dir() else _read_file(path, backed=backed)
+        _make_names_unique(adata)
     try:
         check_adata(adata)
         if task == "st" and SPATIAL_GRAPH not in adata.obsp:

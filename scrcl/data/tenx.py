@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,13 +90,7 @@ def read_visium(folder: Path) -> AnnData:
 
 def read_10x_matrix(path: Path) -> AnnData:
     """Read the gene expression of a 10x matrix, ``.h5`` file or ``.mtx`` folder; names may repeat."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", ".*names are not unique", UserWarning
-        )  # read() sees to it
-        if path.is_file():
-            return sc.read_10x_h5(path)
-        return sc.read_10x_mtx(path, make_unique=False)
+    return sc.read_10x_h5(path) if path.is_file() else sc.read_10x_mtx(path, make_unique=False)
 
 
 def _find_matrix(folder: Path) -> Path:

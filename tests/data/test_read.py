@@ -1,0 +1,186 @@
+import sys
+from types import SimpleNamespace
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from scrcl._validate import InputError
+from scrcl.data.read import read
+
+
+@pytest.fixture
+def stored(adata_st, tmp_path):
+    path = tmp_path / "tissue.h5ad"
+    adata_st.write_h5ad(path)
+    return path
+
+
+@pytest.mark.parametrize("task", ["sc", "st"])
+def test_an_h5ad_comes_back_as_it_was(stored, adata_st, task):
+    adata = read(stored, task=task)
+    assert (adata.X != adata_st.X).nnz == 0
+    assert np.array_equal(adata.obsm["spatial"], adata_st.obsm["spatial"])
+    assert list(adata.obs["ground_truth"]) == list(adata_st.obs["ground_truth"])
+
+
+def test_a_path_may_be_text(stored):
+    assert read(str(stored)).n_obs == 36
+
+
+def test_a_matrix_can_stay_on_disk(stored):
+    adata = read(stored, backed=True)
+    assert adata.isbacked
+    adata.file.close()
+
+
+@pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")
+def test_an_anndata_zarr_is_read(adata_st, tmp_path):
+    adata_st.write_zarr(tmp_path / "tissue.zarr")
+    adata = read(tmp_path / "tissue.zarr", task="st")
+    assert (adata.X != adata_st.X).nnz == 0
+
+
+def test_names_that_come_twice_are_made_unique_and_it_is_said(adata_sc, tmp_path, caplog):
+    adata = adata_sc.copy()
+    adata.obs_names = ["same", "same", *adata_sc.obs_names[2:]]
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    twins = read(tmp_path / "cells.h5ad")
+    assert list(twins.obs_names[:2]) == ["same", "same-1"]
+    assert "1 duplicate cell names ('same', ...) were made unique" in caplog.text
+
+
+def test_a_path_where_nothing_is_says_where_it_was_looked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=f"looked for {tmp_path}/gone.h5ad.*--dataset"):
+        read("gone.h5ad")
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>sign in</html>"])
+def test_a_file_that_is_not_hdf5_is_refused(tmp_path, content):
+    (tmp_path / "page.h5ad").write_bytes(content)
+    with pytest.raises(InputError, match="got a file that is not HDF5"):
+        read(tmp_path / "page.h5ad")
+
+
+def test_half_a_file_is_refused(stored):
+    whole = stored.read_bytes()
+    stored.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="cannot be read as an AnnData"):
+        read(stored)
+
+
+@pytest.mark.parametrize("name", ["other.h5ad", "other.h5"])
+def test_hdf5_that_holds_something_else_is_refused(tmp_path, name):
+    with h5py.File(tmp_path / name, "w") as file:
+        file["weights"] = np.ones(3)
+    with pytest.raises(InputError, match=r"cannot be read as|without X"):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["cells.csv", "cells"])
+def test_other_kinds_of_file_are_refused(tmp_path, name):
+    (tmp_path / name).write_text("a,b\n")
+    with pytest.raises(InputError, match=r"wanted \.h5ad, 10x \.h5, or a folder"):
+        read(tmp_path / name)
+
+
+def test_a_folder_with_nothing_known_in_it_is_refused(tmp_path):
+    (tmp_path / "readme.txt").touch()
+    with pytest.raises(InputError, match=r"got a folder with \['readme\.txt'\], wanted a Visium"):
+        read(tmp_path)
+
+
+def test_a_folder_called_zarr_that_is_none_is_refused(tmp_path):
+    (tmp_path / "empty.zarr").mkdir()
+    with pytest.raises(InputError, match="cannot be read as an AnnData zarr"):
+        read(tmp_path / "empty.zarr")
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
+def test_an_empty_matrix_is_refused_with_its_path(tmp_path, shape):
+    ad.AnnData(np.zeros(shape)).write_h5ad(tmp_path / "empty.h5ad")
+    with pytest.raises(InputError, match=rf"empty\.h5ad: data: got {shape[0]} cells"):
+        read(tmp_path / "empty.h5ad")
+
+
+def test_a_tissue_needs_positions_and_cells_do_not(adata_sc, tmp_path):
+    adata_sc.write_h5ad(tmp_path / "cells.h5ad")
+    assert read(tmp_path / "cells.h5ad").n_obs == 45
+    with pytest.raises(InputError, match=r"cells\.h5ad: obsm\['spatial'\]: got none"):
+        read(tmp_path / "cells.h5ad", task="st")
+
+
+def test_a_ready_graph_stands_in_for_positions(adata_sc, tmp_path):
+    adata = adata_sc.copy()
+    adata.obsp["spatial_connectivities"] = np.eye(45)
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    assert read(tmp_path / "cells.h5ad", task="st").n_obs == 45
+
+
+def test_an_unknown_task_is_refused(stored):
+    with pytest.raises(InputError, match="task: got 'atac'"):
+        read(stored, task="atac")
+
+
+# SpatialData is heavy and optional: a stand-in shows which of its calls are made.
+
+
+@pytest.fixture
+def store(tmp_path):
+    path = tmp_path / "tissue.zarr"
+    (path / "tables").mkdir(parents=True)
+    return path
+
+
+def spatialdata_with(monkeypatch, **tables: ad.AnnData) -> None:
+    shapes = {
+        "cells": pd.DataFrame({"x": [1.0, 2.0, 3.0], "y": [4.0, 5.0, 6.0]}, index=list("abc"))
+    }
+
+    class Store(dict):
+        def __init__(self, _: object) -> None:
+            super().__init__(shapes)
+            self.tables = tables
+
+    lazy = lambda frame: SimpleNamespace(compute=lambda: frame)
+    module = SimpleNamespace(read_zarr=Store, get_centroids=lazy)
+    monkeypatch.setitem(sys.modules, "spatialdata", module)
+
+
+def table(region: object) -> ad.AnnData:
+    adata = ad.AnnData(np.ones((2, 3), np.float32), pd.DataFrame({"cell": ["c", "a"]}, ["p", "q"]))
+    adata.uns["spatialdata_attrs"] = {"region": region, "instance_key": "cell"}
+    return adata
+
+
+def test_a_spatialdata_table_gets_the_centroids_of_its_own_cells(store, monkeypatch):
+    spatialdata_with(monkeypatch, table=table("cells"))
+    assert read(store, task="st").obsm["spatial"].tolist() == [[3.0, 6.0], [1.0, 4.0]]
+
+
+def test_positions_in_a_spatialdata_table_are_kept(store, monkeypatch):
+    adata = table("cells")
+    adata.obsm["spatial"] = np.zeros((2, 2))
+    spatialdata_with(monkeypatch, table=adata)
+    assert read(store, task="st").obsm["spatial"].tolist() == [[0, 0], [0, 0]]
+
+
+def test_one_of_several_spatialdata_tables_has_to_be_chosen(store, monkeypatch):
+    spatialdata_with(monkeypatch, cells=table("cells"), nuclei=table("cells"))
+    with pytest.raises(InputError, match=r"with tables \['cells', 'nuclei'\], wanted one"):
+        read(store)
+
+
+def test_a_spatialdata_table_over_several_regions_is_refused(store, monkeypatch):
+    spatialdata_with(monkeypatch, table=table(["cells", "nuclei"]))
+    with pytest.raises(InputError, match="wanted one region"):
+        read(store)
+
+
+def test_spatialdata_that_is_not_installed_says_what_to_install(store, monkeypatch):
+    monkeypatch.setitem(sys.modules, "spatialdata", None)
+    with pytest.raises(InputError, match=r"pip install 'scrcl\[spatial\]'"):
+        read(store)
