@@ -52,9 +52,8 @@ def select_genes(
             return _by_variance(counts, log_norm.obs, n_hvg)
         except ValueError as error:
             notes.append(f"hvg_flavor seurat_v3: {_reason(error)}; genes chosen by seurat instead")
-    try:
-        chosen = _most_variable(log_norm, n_hvg, "seurat")
-    except IndexError:  # scanpy looks for the best of none
+    chosen = _by_dispersion(log_norm, n_hvg)
+    if chosen.size == 0:
         notes.append("no gene varies more than the others: all are used")
         return np.arange(n_genes)
     if chosen.size < n_hvg:
@@ -73,6 +72,14 @@ def _by_variance(counts: CSR | None, obs: pd.DataFrame, n_hvg: int) -> NDArray[n
         msg = f"only {n_varying} genes vary"
         raise ValueError(msg)
     return _most_variable(ad.AnnData(counts, obs), n_hvg, "seurat_v3")
+
+
+def _by_dispersion(log_norm: ad.AnnData, n_hvg: int) -> NDArray[np.intp]:
+    """Choose by ``seurat``; fewer or none if not so many genes vary."""
+    try:
+        return _most_variable(log_norm, n_hvg, "seurat")
+    except IndexError:  # scanpy takes the best of none
+        return np.empty(0, dtype=np.intp)
 
 
 def _n_varying(X: CSR) -> int:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 # Up to this many genes their covariance matrix is small enough to be decomposed as a whole.
 _MAX_COVARIANCE = 5_000
+_BLOCK = 4_096  # cells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +103,11 @@ def prepare(
     elif cfg.graph == "spatial":
         adj = _tissue_graph(adata, genes.kept, cfg, slice_key=slice_key, notes=notes)
     else:
+        _note_too_few(genes.log_norm.n_obs, cfg, notes)
         adj = expression_graph(genes.log_norm.X, cfg, seed=seed)
-    notes += _graph_notes(adj, cfg)
+    n_alone = int((adj.getnnz(1) == 0).sum())
+    if n_alone:
+        notes.append(f"{n_alone:,} cells have no neighbour in the cell graph")
     return Prepared(
         inputs=build_inputs(genes.x, adj, cfg),
         log_norm=genes.log_norm,
@@ -129,12 +133,11 @@ def build_inputs(x: CSR, adj: CSR, cfg: DataConfig) -> Inputs:
     """
     norm_adj = normalized_adjacency(adj).astype(np.float32)
     norm_genes = normalized_gene_graph(gene_graph(x, cfg.n_gene_neighbors)).astype(np.float32)
-    dense = x.toarray()
-    x0, x1 = (smooth(dense, norm_adj, times) for times in cfg.n_smooth)
+    x0 = smooth(x.toarray(), norm_adj, cfg.n_smooth[0])
     return Inputs(
         x=torch.from_numpy(x0),
-        ax=torch.from_numpy(norm_adj @ x1),
-        gx=torch.from_numpy(np.ascontiguousarray(norm_genes @ x0.T)),
+        ax=torch.from_numpy(smooth(x.toarray(), norm_adj, cfg.n_smooth[1] + 1)),
+        gx=torch.from_numpy(_gene_messages(x0, norm_genes)),
         adj=_sparse_tensor(adj),
         norm_adj=_sparse_tensor(norm_adj),
     )
@@ -165,6 +168,15 @@ def stored_graph(adata: AnnData, kept: NDArray[np.bool_]) -> CSR:
     return symmetric_graph(*stored.nonzero(), stored.shape[0])
 
 
+def _gene_messages(x0: NDArray[np.float32], norm_genes: CSR) -> NDArray[np.float32]:
+    """``norm_genes @ x0.T``, some cells at a time: scipy would copy the whole of ``x0.T``."""
+    messages = np.empty(x0.shape[::-1], dtype=x0.dtype)
+    for start in range(0, x0.shape[0], _BLOCK):
+        cells = slice(start, start + _BLOCK)
+        messages[:, cells] = norm_genes @ x0[cells].T
+    return messages
+
+
 def _tissue_graph(
     adata: AnnData,
     kept: NDArray[np.bool_],
@@ -174,23 +186,20 @@ def _tissue_graph(
     notes: list[str],
 ) -> CSR:
     coords = spatial_coords(adata)[kept]
-    slices = None if slice_key is None else grouping(adata, slice_key)[kept]
-    places = coords if slices is None else np.column_stack([coords, slices.codes])
+    slices = (
+        np.zeros(len(coords), int) if slice_key is None else grouping(adata, slice_key)[kept].codes
+    )
+    places = np.column_stack([coords, slices])
     n_shared = len(coords) - len(np.unique(places, axis=0))
     if n_shared:
         notes.append(f"{n_shared:,} spots lie where another one does")
+    _note_too_few(int(np.unique(slices, return_counts=True)[1].min()) - 1, cfg, notes)
     return spatial_graph(coords, n_neighbors=cfg.n_neighbors, slices=slices)
 
 
-def _graph_notes(adj: CSR, cfg: DataConfig) -> list[str]:
-    notes = []
-    n_obs = adj.shape[0]
-    if cfg.n_neighbors > n_obs - (cfg.graph == "spatial"):
-        notes.append(f"n_neighbors is {cfg.n_neighbors} but there are {n_obs:,} cells: all linked")
-    n_alone = int((adj.getnnz(1) == 0).sum())
-    if n_alone:
-        notes.append(f"{n_alone:,} cells have no neighbour in the cell graph")
-    return notes
+def _note_too_few(n_available: int, cfg: DataConfig, notes: list[str]) -> None:
+    if cfg.n_neighbors > n_available:
+        notes.append(f"n_neighbors is {cfg.n_neighbors} but there are {n_available:,}: all linked")
 
 
 def _sparse_tensor(matrix: CSR) -> torch.Tensor:

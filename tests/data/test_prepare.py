@@ -6,6 +6,9 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from scrcl._validate import InputError
 from scrcl.config import DataConfig
@@ -131,7 +134,8 @@ def test_a_thousand_genes_or_many_more_give_the_same_components(adata_sc, monkey
 def test_more_neighbours_than_cells_link_all_and_say_so(adata_st, cfg):
     prepared = prepare(adata_st, replace(cfg, n_neighbors=100))
     assert prepared.inputs.adj.values().numel() == 36 * 35
-    assert "n_neighbors is 100 but there are 36 cells: all linked" in prepared.notes
+    n_listed = 36 if cfg is SC else 35  # counting the cell itself, and not
+    assert f"n_neighbors is 100 but there are {n_listed}: all linked" in prepared.notes
 
 
 def test_a_tissue_without_positions_is_refused(adata_sc):
@@ -178,6 +182,29 @@ def test_a_stored_graph_can_be_reused(adata_st):
 def test_a_stored_graph_that_is_not_there_is_refused(adata_st):
     with pytest.raises(InputError, match="wanted a graph to reuse"):
         prepare(adata_st, ST, reuse_graph=True)
+
+
+def test_gene_messages_are_the_same_in_blocks(adata_sc, monkeypatch):
+    whole = prepare(adata_sc, SC).inputs.gx
+    monkeypatch.setattr("scrcl.data.prepare._BLOCK", 7)
+    assert torch.equal(prepare(adata_sc, SC).inputs.gx, whole)
+
+
+@pytest.mark.parametrize("cfg", [SC, ST, replace(ST, hvg_flavor="seurat_v3", n_hvg=5)])
+@settings(max_examples=50)
+@given(
+    X=arrays(
+        np.int64, st.tuples(st.integers(1, 12), st.integers(1, 14)), elements=st.integers(0, 3)
+    )
+)
+def test_any_counts_are_prepared_or_refused_in_words(cfg, X):
+    adata = ad.AnnData(X, obsm={"spatial": np.argwhere(np.ones((len(X), 1)))})
+    try:
+        inputs = prepare(adata, cfg).inputs
+    except InputError:
+        assert not X.any()
+    else:
+        assert all(member.to_dense().isfinite().all() for member in inputs)
 
 
 def test_backed_data_are_prepared_like_those_in_memory(adata_sc, tmp_path):
