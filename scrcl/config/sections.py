@@ -101,6 +101,9 @@ class TrainConfig:
         L2 penalty inside Adam.
     lambda_hea, lambda_ndc, lambda_cvc
         Weights of the three losses, not all 0; a loss of weight 0 is not evaluated.
+    selection
+        Epoch whose embedding is used: the ``last`` one, or ``min_loss``, the one with the smallest
+        training loss.
     """
 
     n_epochs: Size = 500
@@ -109,6 +112,7 @@ class TrainConfig:
     lambda_hea: Amount = 1.0
     lambda_ndc: Amount = 100.0
     lambda_cvc: Amount = 1.0
+    selection: Literal["last", "min_loss"] = "last"
 
     def __post_init__(self) -> None:
         coerce_fields(self, "train")

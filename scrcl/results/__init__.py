@@ -3,22 +3,27 @@
 results/README.md has the layout.
 """
 
-from scrcl.results.atomic import atomic_path
+from scrcl.results.atomic import atomic_folder, atomic_path, plain, writable
 from scrcl.results.environment import describe_environment
-from scrcl.results.folder import RunFolder, SeedResult, find_run, find_runs
+from scrcl.results.folder import PROTOCOLS, RunFolder, SeedResult, find_run, find_runs
 from scrcl.results.tables import annotated, summarize
-from scrcl.results.writer import RunWriter, check_free, writing
+from scrcl.results.writer import Existing, RunWriter, check_free, writing
 
 __all__ = [
+    "PROTOCOLS",
+    "Existing",
     "RunFolder",
     "RunWriter",
     "SeedResult",
     "annotated",
+    "atomic_folder",
     "atomic_path",
     "check_free",
     "describe_environment",
     "find_run",
     "find_runs",
+    "plain",
     "summarize",
+    "writable",
     "writing",
 ]

@@ -35,8 +35,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """Yield a new folder to fill; it becomes ``path`` when all went well.
+
+    With ``replace``, a folder that is there is removed just before that.
 
     Raises
     ------
@@ -49,6 +51,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             remove_folder(part)
             part.mkdir(parents=True)
             yield part
+            if replace:
+                remove_folder(path)
             part.rename(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,10 @@ Metrics: TypeAlias = Mapping[str, Mapping[str, float]]
 
 ASIDE, PART = ".old", ".part"
 """Endings of the run that is being replaced, and of folders that are being filled."""
+
+
+PROTOCOLS = {"label_free": "clusters.csv", "oracle": "clusters_oracle.csv"}
+"""Protocol to the file of a seed that has its clusters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,12 @@ class SeedResult:
     """Confidence of each cell's cluster, shape (n_obs,), 0 to 1."""
     oracle_clusters: NDArray[np.integer] | None = None
     """Clusters of the epoch that the labels chose, shape (n_obs,)."""
+    left_out: ArrayLike = ()
+    """Names of the cells that got no cluster: preprocessing dropped them."""
+    stability: pd.Series | None = None
+    """Stability of each cluster, 0 to 1, indexed by cluster."""
+    curve: pd.DataFrame | None = None
+    """Criterion for each number of clusters that was tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,29 +118,37 @@ class RunFolder:
         folders = (path.name.removeprefix("seed_") for path in self.path.glob("seed_*"))
         return sorted(int(seed) for seed in folders if seed.isdecimal())
 
-    def load_clusters(self, seed: int) -> pd.DataFrame:
+    def load_clusters(self, seed: int, *, protocol: str = "label_free") -> pd.DataFrame:
         """Clusters of a seed, one row a cell.
+
+        Parameters
+        ----------
+        seed
+            A finished one.
+        protocol
+            "label_free", or "oracle" where it was asked for.
 
         Returns
         -------
-        Indexed by cell name: ``cluster`` and, where they were written, ``confidence`` and
-        ``oracle_cluster``.
+        Indexed by cell name: ``cluster`` (missing for cells that got none) and, where it was
+        written, ``confidence``.
 
         Raises
         ------
         InputError
             If the seed is not finished, or the table is not one that scrcl wrote.
         """
-        path = self._file_of(seed, "clusters.csv")
-        # Without na_filter=False a cell that is called "NA" would lose its name.
-        table = pd.read_csv(path, dtype={"obs_name": str}, na_filter=False)
+        path = self._file_of(seed, PROTOCOLS[protocol])
+        # Only these columns may be empty: a cell that is called "NA" keeps its name.
+        missing = {"cluster": [""], "confidence": [""]}
+        table = pd.read_csv(path, dtype={"obs_name": str}, keep_default_na=False, na_values=missing)
         if not {"obs_name", "cluster"} <= set(table) or table["obs_name"].duplicated().any():
             msg = (
                 f"clusters: got {path} with the columns {list(table)}, wanted obs_name (each name "
                 "once) and cluster. Run this seed again."
             )
             raise InputError(msg)
-        return table.set_index("obs_name")
+        return table.astype({"cluster": "Int64"}).set_index("obs_name")
 
     def load_embedding(self, seed: int) -> pd.DataFrame:
         """Embedding of a seed, (n_obs, n_latent), indexed by cell name.
@@ -142,6 +160,35 @@ class RunFolder:
         """
         with np.load(self._file_of(seed, "embedding.npz")) as arrays:
             return pd.DataFrame(arrays["embedding"], index=arrays["obs_names"])
+
+    def load_result(self, seed: int) -> SeedResult:
+        """Everything that :meth:`RunWriter.write_seed` wrote, for instance to go on with a run.
+
+        Raises
+        ------
+        InputError
+            If the seed is not finished, or a table is not one that scrcl wrote.
+        """
+        table, embedding = self.load_clusters(seed), self.load_embedding(seed)
+        clustered = table.loc[embedding.index]
+        oracle = None
+        if self._path(seed, PROTOCOLS["oracle"]).is_file():
+            oracle = self.load_clusters(seed, protocol="oracle").loc[embedding.index]
+        stability = self._optional(seed, "stability.csv")
+        history: list[Any] = self.load_history(seed).reset_index().to_dict("records")
+        return SeedResult(
+            seed=seed,
+            obs_names=embedding.index,
+            clusters=clustered["cluster"].to_numpy(dtype=np.int64),
+            embedding=embedding.to_numpy(),
+            history=history,
+            metrics=self.load_metrics(seed),
+            confidence=clustered["confidence"].to_numpy() if "confidence" in clustered else None,
+            oracle_clusters=None if oracle is None else oracle["cluster"].to_numpy(dtype=np.int64),
+            left_out=table.index.difference(embedding.index, sort=False),
+            stability=None if stability is None else stability.set_index("cluster")["stability"],
+            curve=self._optional(seed, "n_clusters.csv"),
+        )
 
     def load_history(self, seed: int) -> pd.DataFrame:
         """Loss terms of a seed, indexed by epoch.
@@ -164,12 +211,19 @@ class RunFolder:
         metrics: Metrics = json.loads(self._file_of(seed, "metrics.json").read_text("utf-8"))
         return metrics
 
+    def _optional(self, seed: int, name: str) -> pd.DataFrame | None:
+        path = self._path(seed, name)
+        return pd.read_csv(path) if path.is_file() else None
+
     def _file_of(self, seed: int, name: str) -> Path:
-        path = self.path / f"seed_{seed}" / name
+        path = self._path(seed, name)
         if not path.is_file():
             msg = f"seed: got {seed}, wanted one that is finished in {self.path}: {self.seeds}."
             raise InputError(msg)
         return path
+
+    def _path(self, seed: int, name: str) -> Path:
+        return self.path / f"seed_{seed}" / name
 
 
 def find_runs(

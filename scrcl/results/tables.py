@@ -1,18 +1,15 @@
 """What a run comes down to: a table of scores, and the data with its clusters."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+import anndata as ad
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from scrcl._keys import CLUSTERS, CONFIDENCE, EMBEDDING, PARAMS
 from scrcl._validate import InputError
 from scrcl.results.folder import Metrics, SeedResult
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 SUMMARIZED = ("acc", "nmi", "ari", "f1", "n_clusters")
 
@@ -54,23 +51,23 @@ def summarize(metrics: Mapping[int, Metrics], agreement: Mapping[str, ArrayLike]
     return pd.DataFrame(rows)
 
 
-def annotated(adata: "AnnData", result: SeedResult, params: Mapping[str, object]) -> "AnnData":
-    """Copy of the clustered cells with everything that a seed found, ready for scanpy.
+def annotated(adata: ad.AnnData, result: SeedResult, params: Mapping[str, object]) -> ad.AnnData:
+    """All cells with everything that a seed found, ready for scanpy.
 
     Parameters
     ----------
     adata
-        The input, (n_all, n_vars), in memory or backed. It is not changed.
+        The input, (n_obs, n_vars), in memory or backed. It is not changed.
     result
-        Clusters of n_obs of its cells; cells that preprocessing dropped are left out of the copy.
+        Clusters of its cells, of all or of some.
     params
         What goes into ``uns["scrcl"]``; values that an h5ad file can hold.
 
     Returns
     -------
-    (n_obs, n_vars), rows in the order of ``result.obs_names``, with ``obs["scrcl"]``
-    (categorical), ``obsm["X_scrcl"]``, ``uns["scrcl"]`` and, if there is one,
-    ``obs["scrcl_confidence"]``.
+    (n_obs, n_vars), with ``obs["scrcl"]`` (categorical), ``obsm["X_scrcl"]``, ``uns["scrcl"]`` and,
+    if there is one, ``obs["scrcl_confidence"]``; missing where a cell got no cluster. Matrices are
+    shared with the input: copy before you write to them.
 
     Raises
     ------
@@ -78,20 +75,50 @@ def annotated(adata: "AnnData", result: SeedResult, params: Mapping[str, object]
         If a clustered cell is not in ``adata``.
     """
     names = pd.Index(np.asarray(result.obs_names, dtype=np.str_))
-    rows = adata.obs_names.get_indexer(names)
-    if (rows < 0).any():
-        missing = names[rows < 0]
+    unknown = names[~names.isin(adata.obs_names)]
+    if len(unknown):
         msg = (
-            f"cells: got {len(missing)} clustered ones that the data does not have (the first: "
-            f"{missing[0]!r}), wanted none. Take the data that was clustered."
+            f"cells: got {len(unknown)} clustered ones that the data does not have (the first: "
+            f"{unknown[0]!r}), wanted none. Take the data that was clustered."
         )
         raise InputError(msg)
-    view = adata[rows]
-    copy = view.to_memory() if adata.isbacked else view.copy()
-    categories = [str(cluster) for cluster in np.unique(result.clusters)]
-    copy.obs[CLUSTERS] = pd.Categorical(result.clusters.astype(str), categories=categories)
+    rows = names.get_indexer(adata.obs_names)
+    has_cluster = rows >= 0
+    result_of = np.where(has_cluster, rows, 0)
+
+    shared = _shallow(adata)
+    shared.obs[CLUSTERS] = _categorical(result.clusters[result_of], has_cluster)
     if result.confidence is not None:
-        copy.obs[CONFIDENCE] = result.confidence
-    copy.obsm[EMBEDDING] = np.asarray(result.embedding)
-    copy.uns[PARAMS] = {"seed": result.seed, **params}
-    return copy
+        confidence = np.asarray(result.confidence, dtype=np.float32)[result_of]
+        shared.obs[CONFIDENCE] = np.where(has_cluster, confidence, np.float32("nan"))
+    embedding = np.asarray(result.embedding)[result_of]
+    embedding[~has_cluster] = np.nan
+    shared.obsm[EMBEDDING] = embedding
+    shared.uns[PARAMS] = {"seed": result.seed, **params}
+    return shared
+
+
+def _categorical(clusters: NDArray[np.integer], has_cluster: NDArray[np.bool_]) -> pd.Categorical:
+    """Name clusters by their numbers and order them by these; missing for cells without one."""
+    numbers = np.unique(clusters[has_cluster])
+    names = pd.Series(clusters).astype(str).where(has_cluster)
+    return pd.Categorical(names, categories=[str(number) for number in numbers])
+
+
+def _shallow(adata: ad.AnnData) -> ad.AnnData:
+    """Copy of the containers of an AnnData that shares its matrices."""
+    if adata.isbacked:
+        return adata.to_memory()
+    raw = adata.raw
+    return ad.AnnData(
+        adata.X,
+        obs=adata.obs.copy(),
+        var=adata.var.copy(),
+        uns=dict(adata.uns),
+        obsm=dict(adata.obsm),
+        varm=dict(adata.varm),
+        layers=dict(adata.layers),
+        obsp=dict(adata.obsp),
+        varp=dict(adata.varp),
+        raw=None if raw is None else {"X": raw.X, "var": raw.var, "varm": dict(raw.varm)},
+    )

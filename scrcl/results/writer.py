@@ -21,7 +21,7 @@ from scrcl.results.atomic import (
     write_json,
 )
 from scrcl.results.environment import describe_environment
-from scrcl.results.folder import ASIDE, RunFolder, SeedResult
+from scrcl.results.folder import ASIDE, PROTOCOLS, RunFolder, SeedResult
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -44,15 +44,12 @@ class RunWriter:
         InputError
             If the folder cannot be written.
         """
-        names = np.asarray(result.obs_names, dtype=np.str_)
-        table = pd.DataFrame({"obs_name": names, "cluster": result.clusters})
-        if result.confidence is not None:
-            table["confidence"] = result.confidence
-        if result.oracle_clusters is not None:
-            table["oracle_cluster"] = result.oracle_clusters
         history = pd.DataFrame(list(result.history), index=range(1, len(result.history) + 1))
+        history = history.drop(columns="epoch", errors="ignore")
+        names = np.asarray(result.obs_names, dtype=np.str_)
         with atomic_folder(self.run.path / f"seed_{result.seed}") as part:
-            table.to_csv(part / "clusters.csv", index=False)
+            for name, table in _tables(result).items():
+                table.to_csv(part / name, index=False)
             np.savez(part / "embedding.npz", obs_names=names, embedding=result.embedding)
             history.to_csv(part / "history.csv", index_label="epoch")
             write_json(part / "metrics.json", result.metrics)
@@ -170,6 +167,25 @@ def writing(
             remove_folder(run.path)
             _put_back(run)
         raise
+
+
+def _tables(result: SeedResult) -> dict[str, pd.DataFrame]:
+    """File name to content of what a seed has; cells that were left out come last, cluster empty."""
+    names = np.asarray(result.obs_names, dtype=np.str_)
+    left_out = pd.DataFrame({"obs_name": np.asarray(result.left_out, dtype=np.str_)})
+    tables = {}
+    for protocol, clusters in (("label_free", result.clusters), ("oracle", result.oracle_clusters)):
+        if clusters is not None:
+            table = pd.DataFrame({"obs_name": names, "cluster": pd.array(clusters, dtype="Int64")})
+            if protocol == "label_free" and result.confidence is not None:
+                table["confidence"] = result.confidence
+            tables[PROTOCOLS[protocol]] = pd.concat([table, left_out], ignore_index=True)
+    if result.stability is not None:
+        stability = result.stability.rename("stability").rename_axis("cluster")
+        tables["stability.csv"] = stability.reset_index()
+    if result.curve is not None:
+        tables["n_clusters.csv"] = result.curve
+    return tables
 
 
 def _aside(run: RunFolder) -> Path:

@@ -36,10 +36,34 @@ def test_clusters_come_back_by_name(run: RunFolder, open_run: OpenRun, result: M
         writer.write_seed(result(confidence=confidence))
 
     expected = pd.DataFrame(
-        {"cluster": [1, 0, 1], "confidence": confidence},
+        {"cluster": pd.array([1, 0, 1], dtype="Int64"), "confidence": confidence},
         index=pd.Index(["NA", "cell,2", "0003"], name="obs_name"),
     )
     pd.testing.assert_frame_equal(run.load_clusters(5), expected)
+
+
+def test_a_whole_seed_comes_back_as_it_was_written(
+    run: RunFolder, open_run: OpenRun, result: MakeResult
+) -> None:
+    written = result(
+        confidence=np.array([0.5, 1.0, 0.25]),
+        oracle_clusters=np.array([0, 0, 1]),
+        left_out=["empty", "none"],
+        stability=pd.Series([0.9, 0.4], index=[0, 1]),
+        curve=pd.DataFrame({"n_clusters": [2, 3], "score": [0.8, 0.7]}),
+    )
+    with open_run() as writer:
+        writer.write_seed(written)
+
+    back = run.load_result(5)
+
+    for name in ("obs_names", "left_out", "clusters", "confidence", "oracle_clusters"):
+        assert list(getattr(back, name)) == list(getattr(written, name)), name
+    np.testing.assert_array_equal(back.embedding, written.embedding)
+    assert back.stability.to_dict() == {0: 0.9, 1: 0.4}
+    pd.testing.assert_frame_equal(back.curve, written.curve)
+    assert [row["total"] for row in back.history] == [1.0, 0.5]
+    assert run.load_clusters(5)["cluster"].isna().to_dict()["empty"]
 
 
 def test_embedding_history_metrics_and_config_come_back(

@@ -59,19 +59,39 @@ def test_clusters_are_joined_by_name_and_the_input_stays_as_it_was(
 ) -> None:
     before = adata.copy()
 
-    copy = annotated(adata, result(confidence=np.array([0.5, 1.0, 0.25])), {"config": "text"})
+    joined = annotated(adata, result(confidence=np.array([0.5, 1.0, 0.25])), {"config": "text"})
 
-    assert copy.obs_names.tolist() == ["NA", "cell,2", "0003"]
-    assert copy.obs["scrcl"].tolist() == ["1", "0", "1"]
-    assert copy.obs["scrcl"].cat.categories.tolist() == ["0", "1"]
-    assert copy.obs["donor"].tolist() == ["b", "b", "a"]
-    assert copy.obs["scrcl_confidence"].tolist() == [0.5, 1.0, 0.25]
-    assert copy.uns["scrcl"] == {"seed": 5, "config": "text"}
-    np.testing.assert_array_equal(copy.obsm["X_scrcl"], [[0, 1], [2, 3], [4, 5]])
-    np.testing.assert_array_equal(copy.X.toarray(), [[4, 5], [6, 7], [0, 1]])
+    assert joined.obs_names.tolist() == ["0003", "dropped", "NA", "cell,2"]
+    assert joined.obs["scrcl"].cat.categories.tolist() == ["0", "1"]
+    assert joined.obs["donor"].tolist() == ["a", "a", "b", "b"]
+    assert joined.uns["scrcl"] == {"seed": 5, "config": "text"}
+    has_cluster = joined.obs["scrcl"].notna()
+    assert joined.obs["scrcl"][has_cluster].tolist() == ["1", "1", "0"]
+    assert joined.obs["scrcl_confidence"][has_cluster].tolist() == [0.25, 0.5, 1.0]
+    np.testing.assert_array_equal(joined.obsm["X_scrcl"][has_cluster], [[4, 5], [0, 1], [2, 3]])
+    np.testing.assert_array_equal(joined.X.toarray(), before.X.toarray())
     pd.testing.assert_frame_equal(adata.obs, before.obs)
     assert not adata.obsm
     assert not adata.uns
+
+
+def test_a_cell_without_a_cluster_stays_with_nothing_in_its_fields(
+    adata: ad.AnnData, result: MakeResult
+) -> None:
+    joined = annotated(adata, result(confidence=np.array([0.5, 1.0, 0.25])), {})["dropped"]
+
+    assert joined.obs["scrcl"].isna().all()
+    assert joined.obs["scrcl_confidence"].isna().all()
+    assert np.isnan(joined.obsm["X_scrcl"]).all()
+
+
+def test_matrices_are_shared_and_raw_is_kept(adata: ad.AnnData, result: MakeResult) -> None:
+    adata.raw = adata.copy()
+
+    joined = annotated(adata, result(), {})
+
+    assert np.shares_memory(joined.X.data, adata.X.data)
+    assert joined.raw.shape == adata.raw.shape
 
 
 def test_clusters_are_ordered_by_number(adata: ad.AnnData, result: MakeResult) -> None:
@@ -88,8 +108,8 @@ def test_backed_data_gives_the_same_as_data_in_memory(
 
     copy = annotated(backed, result(), {})
 
-    np.testing.assert_array_equal(copy.X.toarray(), [[4, 5], [6, 7], [0, 1]])
-    assert copy.obs["scrcl"].tolist() == ["1", "0", "1"]
+    np.testing.assert_array_equal(copy.X.toarray(), adata.X.toarray())
+    assert copy.obs["scrcl"].dropna().tolist() == ["1", "1", "0"]
     backed.file.close()
 
 
@@ -100,7 +120,7 @@ def test_annotated_data_survives_the_disk(
 
     back = ad.read_h5ad(tmp_path / "result.h5ad")
 
-    assert back.obs["scrcl"].tolist() == ["1", "0", "1"]
+    assert back.obs["scrcl"].dropna().tolist() == ["1", "1", "0"]
     assert back.uns["scrcl"] == {"config": "a: 1\n", "seed": 5}
 
 

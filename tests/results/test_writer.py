@@ -68,14 +68,23 @@ def test_files_of_a_seed_hold_what_the_layout_says(
     run: RunFolder, open_run: OpenRun, result: MakeResult
 ) -> None:
     confidence = np.array([0.5, 1.0, 0.25], dtype=np.float32)
-    write_run(open_run, result(confidence=confidence, oracle_clusters=np.array([0, 0, 1])))
+    oracle = np.array([0, 0, 1])
+    write_run(open_run, result(confidence=confidence, oracle_clusters=oracle, left_out=["empty"]))
     folder = run.path / "seed_5"
 
     assert (folder / "clusters.csv").read_text().splitlines() == [
-        "obs_name,cluster,confidence,oracle_cluster",
-        "NA,1,0.5,0",
-        '"cell,2",0,1.0,0',
-        "0003,1,0.25,1",
+        "obs_name,cluster,confidence",
+        "NA,1,0.5",
+        '"cell,2",0,1.0',
+        "0003,1,0.25",
+        "empty,,",
+    ]
+    assert (folder / "clusters_oracle.csv").read_text().splitlines() == [
+        "obs_name,cluster",
+        "NA,0",
+        '"cell,2",0',
+        "0003,1",
+        "empty,",
     ]
     assert (folder / "history.csv").read_text().splitlines() == [
         "epoch,hea,total",

@@ -1,0 +1,209 @@
+"""The flags of the scripts, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
+
+from scrcl import __version__
+from scrcl._validate import InputError
+
+if TYPE_CHECKING:
+    from scrcl.config import Task
+
+Wanted: TypeAlias = int | tuple[int, int] | Literal["auto"]
+
+_ABOUT = {
+    "sc": "Find cell types in single-cell RNA-seq, without labels.",
+    "st": "Find domains in spatial transcriptomics, without labels.",
+}
+_BARE = {
+    "sc": "Without arguments: 700 blood cells that come with scanpy.",
+    "st": "Without arguments: a small simulated tissue.",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, as all others are."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `InputError` instead of printing the usage."""
+        msg = f"{message}. {self.prog} --help shows what is allowed."
+        raise InputError(msg)
+
+
+def run_parser(task: Task) -> Parser:
+    """Return the parser of runSC.py (``sc``) or runST.py (``st``)."""
+    parser = _new_parser(
+        {"sc": "runSC.py", "st": "runST.py"}[task], f"{_ABOUT[task]} {_BARE[task]}"
+    )
+    _add_data(parser, task)
+    _add_settings(parser)
+    _add_output(parser)
+    parser.add_argument("--resume", action="store_true", help="keep the seeds that are done")
+    parser.add_argument("--json", action="store_true", help="last line on stdout: summary as JSON")
+    return parser
+
+
+def degs_parser() -> Parser:
+    """Return the parser of draw_DEGs.py."""
+    about = (
+        "Find and draw the marker genes of the clusters of a run, by default the newest one of "
+        "runSC.py, or of any grouping of any .h5ad (--input and --groupby)."
+    )
+    parser = _new_parser("draw_DEGs.py", about)
+    which = parser.add_argument_group("data")
+    which.add_argument("--dataset", metavar="NAME", help="newest run of this data set")
+    which.add_argument("--run", metavar="RUN", help="name of a run, or path of its folder")
+    which.add_argument(
+        "--input", metavar="PATH", type=Path, help="data to use instead of the run's"
+    )
+    which.add_argument("--seed", type=_seed, metavar="N", help="seed of the run (its first)")
+    which.add_argument("--groupby", metavar="KEY", help="column of obs instead of the clusters")
+    test = parser.add_argument_group("test and figures")
+    test.add_argument(
+        "--method",
+        default="wilcoxon",
+        choices=("wilcoxon", "t-test", "logreg"),
+        help="test (wilcoxon)",
+    )
+    test.add_argument("--vs", default="rest", metavar="GROUP", help="compare with one group (rest)")
+    test.add_argument("--sample-key", metavar="KEY", help="test by sample (pseudobulk, DESeq2)")
+    test.add_argument("--n-genes", type=_positive, metavar="N", help="genes of a group in figures")
+    test.add_argument("--genes", type=_words, metavar="A,B,C", help="draw these genes instead")
+    test.add_argument(
+        "--format", default="png", choices=("png", "pdf", "svg"), help="of the figures (png)"
+    )
+    _add_output(parser)
+    return parser
+
+
+def _new_parser(prog: str, about: str) -> Parser:
+    parser = Parser(prog=prog, description=about, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"scrcl {__version__}")
+    return parser
+
+
+def _add_data(parser: Parser, task: Task) -> None:
+    group = parser.add_argument_group("data")
+    which = group.add_mutually_exclusive_group()
+    which.add_argument("--dataset", metavar="NAME", help="a registered set")
+    if task == "sc":
+        which.add_argument("--input", metavar="PATH", type=Path, nargs=1, help="any .h5ad")
+    else:
+        which.add_argument(
+            "--input",
+            metavar="PATH",
+            type=Path,
+            nargs="+",
+            action="extend",
+            help="any .h5ad or Visium folder; several: slices that share their domains",
+        )
+    which.add_argument("--list", action="store_true", help="show the registered sets")
+    group.add_argument(
+        "--data-dir",
+        type=Path,
+        default=Path("datasets"),
+        metavar="DIR",
+        help="where the sets are (./datasets)",
+    )
+    group.add_argument("--label-key", metavar="KEY", help="column of obs to score against")
+    if task == "st":
+        group.add_argument(
+            "--slice-key", metavar="KEY", help="column of obs that tells slices apart"
+        )
+        group.add_argument(
+            "--official-filter",
+            action="store_true",
+            help="drop spots without annotation first, as the official code does",
+        )
+
+
+def _add_settings(parser: Parser) -> None:
+    group = parser.add_argument_group("settings")
+    which = group.add_mutually_exclusive_group()
+    which.add_argument(
+        "--preset",
+        choices=("paper", "default"),
+        help="the paper's values (for sets that have them) or label-free defaults (for all others)",
+    )
+    which.add_argument("--config", type=Path, metavar="FILE", help="a YAML file instead")
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=_assignment,
+        metavar="KEY=VALUE",
+        help="override one value of the configuration; repeatable",
+    )
+    group.add_argument("--epochs", metavar="N", help="override train.n_epochs")
+    group.add_argument(
+        "--selection", choices=("last", "min_loss"), help="override train.selection, the epoch used"
+    )
+    group.add_argument(
+        "--n-clusters",
+        type=_n_clusters,
+        metavar="K|auto|A:B",
+        help="a number, found, or found in a range (paper: as many as classes; else auto)",
+    )
+    group.add_argument(
+        "--seeds", type=_seeds, metavar="A,B,...", help="(preset paper: 5,15,25,35,45; else: 0)"
+    )
+    group.add_argument(
+        "--oracle",
+        action="store_true",
+        help="also the paper's protocol, which picks the epoch with the labels; needs labels",
+    )
+    group.add_argument(
+        "--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to train (auto)"
+    )
+
+
+def _add_output(parser: Parser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--out",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="folder of results (./results)",
+    )
+    group.add_argument("--overwrite", action="store_true", help="replace what is there")
+    group.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
+def _n_clusters(text: str) -> Wanted:
+    if text == "auto":
+        return "auto"
+    numbers = [int(part) for part in text.split(":")]
+    if len(numbers) == 1:
+        return numbers[0]
+    low, high = numbers
+    return low, high
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    return tuple(_seed(part) for part in text.split(","))
+
+
+def _seed(text: str) -> int:
+    return int(text)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not (key and separator):
+        raise ValueError(text)
+    return key, value

@@ -1,0 +1,184 @@
+"""From arguments to an exit code."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scrcl._keys import CLUSTERS
+from scrcl._validate import InputError
+from scrcl.cli import tell
+from scrcl.cli.arguments import degs_parser, run_parser
+from scrcl.config import override
+from scrcl.datasets import DEFAULTS, find
+from scrcl.results import RunFolder, find_run
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator, Sequence
+
+    from scrcl.config import Config, Task
+    from scrcl.experiment import Experiment
+    from scrcl.results import Existing
+
+log = logging.getLogger(__name__)
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+def main_sc(argv: Sequence[str] | None = None) -> int:
+    """Run ``runSC.py``."""
+    return _guarded(lambda: _run("sc", argv))
+
+
+def main_st(argv: Sequence[str] | None = None) -> int:
+    """Run ``runST.py``."""
+    return _guarded(lambda: _run("st", argv))
+
+
+def main_degs(argv: Sequence[str] | None = None) -> int:
+    """Run ``draw_DEGs.py``."""
+    return _guarded(lambda: _draw_degs(argv))
+
+
+def _guarded(command: Callable[[], None]) -> int:
+    """Run a command; what a user can cause becomes one line on stderr."""
+    try:
+        command()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted: finished seeds are kept, --resume does the others", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def _run(task: Task, argv: Sequence[str] | None) -> None:
+    args = run_parser(task).parse_args(argv)
+    if args.list:
+        print(tell.list_of_datasets(args.data_dir))
+        return
+    from scrcl.experiment import run_experiment  # noqa: PLC0415  (seconds, and --list needs none)
+
+    with _logging(quiet=args.quiet):
+        outcome = run_experiment(_experiment(task, args))
+    if not args.quiet:
+        print(tell.closing_table(outcome))
+    if args.json:
+        print(tell.as_json(outcome))
+
+
+def _draw_degs(argv: Sequence[str] | None) -> None:
+    args = degs_parser().parse_args(argv)
+    from scrcl.data.read import read  # noqa: PLC0415  (seconds, and --help needs none)
+    from scrcl.experiment import MarkerQuestion, draw_markers, load_clustered  # noqa: PLC0415
+
+    question = MarkerQuestion(
+        groupby=args.groupby or CLUSTERS,
+        method=args.method,
+        reference=args.vs,
+        sample_key=args.sample_key,
+        n_genes=args.n_genes,
+        genes=tuple(args.genes or ()),
+    )
+    name = re.sub(r"[^\w.+-]+", "_", question.name)
+    with _logging(quiet=args.quiet):
+        if args.input is not None and args.dataset is None and args.run is None:
+            adata = read(args.input)
+            folder = args.out / "DEGs" / args.input.absolute().stem / name
+        else:
+            run = _find_run(args)
+            seed = run.seeds[0] if args.seed is None else args.seed
+            log.info("run: %s, seed %d", run.path, seed)
+            adata = load_clustered(run, seed, args.input)
+            folder = run.path / "degs" / (f"seed_{seed}_{name}" if args.groupby is None else name)
+        found = draw_markers(
+            adata, question, folder, file_format=args.format, replace=args.overwrite
+        )
+    if not args.quiet:
+        print(tell.marker_table(found))
+
+
+def _find_run(args: argparse.Namespace) -> RunFolder:
+    """Run by the path of its folder, or by name; by default the newest of single cells."""
+    if args.run is not None and Path(args.run).is_dir():
+        run = RunFolder(Path(args.run))
+        if run.seeds:
+            return run
+        msg = f"run: got {args.run}, a folder without a finished seed, wanted the folder of a run."
+        raise InputError(msg)
+    task = "sc" if args.dataset is None and args.run is None else None
+    return find_run(args.out, task=task, dataset=args.dataset, name=args.run)
+
+
+def _experiment(task: Task, args: argparse.Namespace) -> Experiment:
+    from scrcl.experiment import (  # noqa: PLC0415  (as above)
+        DEFAULT_SEEDS,
+        PAPER_SEEDS,
+        Experiment,
+        Source,
+        choose_config,
+    )
+
+    dataset = args.dataset or (None if args.input else DEFAULTS[task])
+    source = Source(
+        task=task,
+        spec=None if dataset is None else find(dataset),
+        paths=tuple(args.input or ()),
+        data_dir=args.data_dir,
+        label_key=args.label_key,
+        slice_key=getattr(args, "slice_key", None),
+    )
+    name, config = choose_config(task, dataset=dataset, preset=args.preset, path=args.config)
+    is_paper = name == "paper" and args.config is None
+    return Experiment(
+        source=source,
+        config=_override(config, args),
+        run=RunFolder.at(args.out, task=task, dataset=source.name, name=name),
+        n_clusters=args.n_clusters,
+        seeds=args.seeds or (PAPER_SEEDS if is_paper else DEFAULT_SEEDS),
+        device=args.device,
+        oracle=args.oracle,
+        existing=_existing(args),
+        progress=not args.quiet,
+    )
+
+
+def _override(config: Config, args: argparse.Namespace) -> Config:
+    """Apply the flags that stand for a key of the configuration, then ``--set``."""
+    values: dict[str, object] = {}
+    if args.epochs is not None:
+        values["train.n_epochs"] = args.epochs
+    if args.selection is not None:
+        values["train.selection"] = args.selection
+    if getattr(args, "official_filter", False):
+        values["data.drop_unlabelled"] = True
+    return override(override(config, values), dict(args.set))
+
+
+def _existing(args: argparse.Namespace) -> Existing:
+    if args.resume and args.overwrite:
+        msg = "got both --resume and --overwrite, wanted one: keep the finished seeds, or do not."
+        raise InputError(msg)
+    return "resume" if args.resume else "overwrite" if args.overwrite else "refuse"
+
+
+@contextmanager
+def _logging(*, quiet: bool) -> Iterator[None]:
+    """Send the package's log to stderr while a command runs."""
+    log = logging.getLogger("scrcl")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.ERROR if quiet else logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)

@@ -1,0 +1,105 @@
+"""What is printed: the closing table, the list of data sets, the summary as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+from scrcl.datasets import DATASETS
+from scrcl.results import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from scrcl.experiment import Markers, Outcome
+
+_SCORES = {"acc": "ACC", "nmi": "NMI", "ari": "ARI", "f1": "macro-F1", "n_clusters": "clusters"}
+_GENES_TOLD = 5
+
+
+def closing_table(outcome: Outcome) -> str:
+    """Say what was clustered, how every protocol scores, and where everything lies."""
+    run = outcome.run
+    left_out = f", {outcome.n_left_out:,} left out" if outcome.n_left_out else ""
+    title = (
+        f"{run.dataset}, {run.name}: {outcome.n_obs:,} cells{left_out}, {outcome.n_genes:,} genes, "
+        f"seeds {', '.join(map(str, outcome.seeds))}"
+    )
+    header = ["protocol", *_SCORES.values(), "ARI between seeds"]
+    rows = [
+        [
+            str(row["protocol"]).replace("_", "-"),
+            *(_mean_and_sd(row[f"{s}_mean"], row[f"{s}_sd"], s) for s in _SCORES),
+            _number(row["seed_ari_mean"]),
+        ]
+        for _, row in outcome.summary.iterrows()
+    ]
+    return "\n".join(["", title, *_aligned([header, *rows]), f"-> {run.path}"])
+
+
+def marker_table(markers: Markers) -> str:
+    """Best genes of every group that passed the filter, and where everything lies."""
+    rows = [
+        [group, str(len(genes)), ", ".join(genes[:_GENES_TOLD]) or "-"]
+        for group, genes in markers.kept.items()
+    ]
+    table = _aligned([["group", "markers", "best"], *rows])
+    return "\n".join(["", *table, f"-> {markers.folder}"])
+
+
+def list_of_datasets(data_dir: Path) -> str:
+    """All registered sets, one a line."""
+    header = ["name", "task", "cells", "classes", "there", "expected at"]
+    rows = [
+        [
+            spec.name,
+            spec.task,
+            f"{spec.n_obs:,}",
+            str(spec.n_classes),
+            "yes" if spec.is_there(data_dir) else "no",
+            f"({spec.source})" if spec.path is None else str(data_dir / spec.path),
+        ]
+        for spec in DATASETS.values()
+    ]
+    return "\n".join(_aligned([header, *rows]))
+
+
+def as_json(outcome: Outcome) -> str:
+    """Summary of a run as one line."""
+    run = outcome.run
+    content = {
+        "task": run.path.parent.parent.name.lower(),
+        "dataset": run.dataset,
+        "run": run.name,
+        "path": str(run.path.absolute()),
+        "seeds": outcome.seeds,
+        "n_obs": outcome.n_obs,
+        "n_left_out": outcome.n_left_out,
+        "n_genes": outcome.n_genes,
+        "protocols": outcome.summary.set_index("protocol").to_dict("index"),
+        "notes": outcome.notes,
+    }
+    return json.dumps(plain(content))
+
+
+def _mean_and_sd(mean: float, sd: float, score: str) -> str:
+    digits = 1 if score == "n_clusters" else 3
+    if math.isnan(mean):
+        return "-"
+    spread = "" if math.isnan(sd) else f" ± {sd:.{digits}f}"
+    whole = score == "n_clusters" and float(mean).is_integer() and not spread
+    return f"{mean:.0f}" if whole else f"{mean:.{digits}f}{spread}"
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,194 @@
+"""Marker genes of the clusters of a run, or of any grouping."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from scrcl import pl
+from scrcl._keys import CLUSTERS
+from scrcl._validate import InputError
+from scrcl.data.expression import log_expression
+from scrcl.data.read import read
+from scrcl.markers import Ranking, filter_markers, layout, pseudobulk, rank_genes, top_markers
+from scrcl.results import atomic_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pandas as pd
+    from anndata import AnnData
+    from matplotlib.figure import Figure
+
+    from scrcl.results import RunFolder
+
+log = logging.getLogger(__name__)
+
+TABLE_GENES = 100
+"""Best genes of a group that ``markers.csv`` lists beside those that pass the filter."""
+RANKING_GENES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkerQuestion:
+    """Which genes of which groups.
+
+    Attributes
+    ----------
+    groupby
+        Column of ``obs`` with the groups.
+    method
+        Test, see `scrcl.markers.rank_genes`.
+    reference
+        ``"rest"``, or the group to compare with.
+    sample_key
+        Column of ``obs`` with the samples: test these instead of cells, by pseudobulk.
+    n_genes
+        Genes of each group in the figures; ``None``: as many as stay readable.
+    genes
+        Genes to draw instead of the markers.
+    """
+
+    groupby: str = CLUSTERS
+    method: Literal["wilcoxon", "t-test", "logreg"] = "wilcoxon"
+    reference: str = "rest"
+    sample_key: str | None = None
+    n_genes: int | None = None
+    genes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Short name, for instance of the folder of the answer."""
+        versus = "" if self.reference == "rest" else f"_vs_{self.reference}"
+        test = self.method if self.sample_key is None else f"pseudobulk_{self.sample_key}"
+        return f"{self.groupby}_{test}{versus}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Markers:
+    """The answer to a `MarkerQuestion`."""
+
+    folder: Path
+    kept: dict[str, list[str]]
+    """Group to its genes that passed `scrcl.markers.filter_markers`, best first."""
+    notes: list[str]
+
+
+def load_clustered(run: RunFolder, seed: int, path: Path | None = None) -> AnnData:
+    """Read the data of a run with the clusters of a seed, joined by cell name.
+
+    Parameters
+    ----------
+    run, seed
+        Whose clusters.
+    path
+        Data; ``None``: what the run left in ``result.h5ad``.
+
+    Returns
+    -------
+    The data, with the clusters in ``obs["scrcl"]``.
+
+    Raises
+    ------
+    InputError
+        If the seed or the data are missing, or the cells are not those of the run.
+    """
+    clusters = run.load_clusters(seed)["cluster"]
+    path = run.path / "result.h5ad" if path is None else path
+    adata = read(path)
+    n_unknown = int((~adata.obs_names.isin(clusters.index)).sum())
+    n_missing = int((~clusters.index.isin(adata.obs_names)).sum())
+    if n_unknown or n_missing:
+        msg = (
+            f"cells: got {n_unknown:,} in {path} that seed {seed} of {run.path} does not know, and "
+            f"{n_missing:,} of the run that are not in the data, wanted the same cells by name. "
+            "Give the data that were clustered."
+        )
+        raise InputError(msg)
+    adata.obs[CLUSTERS] = clusters.reindex(adata.obs_names).astype("string").astype("category")
+    return adata
+
+
+def draw_markers(
+    adata: AnnData,
+    question: MarkerQuestion,
+    folder: Path,
+    *,
+    file_format: Literal["png", "pdf", "svg"] = "png",
+    replace: bool = False,
+) -> Markers:
+    """Rank and filter the genes of every group; write ``markers.csv`` and the figures.
+
+    Parameters
+    ----------
+    adata
+        Counts or log-normalised expression, with the groups in ``obs``; not changed.
+    question
+        What to test and draw.
+    folder
+        Where to write; it appears when everything is in it.
+    file_format
+        Of the figures.
+    replace
+        Whether to replace a folder that is there.
+
+    Raises
+    ------
+    InputError
+        If the folder is there already or cannot be written, or a column, group or gene is missing.
+    """
+    if folder.exists() and not replace:
+        msg = f"markers: got {folder}, which is there already. --overwrite replaces it."
+        raise InputError(msg)
+    expression = log_expression(adata)
+    unknown = [gene for gene in question.genes if gene not in expression.var_names]
+    if unknown:
+        msg = f"genes: got {unknown}, wanted genes of the data, such as {expression.var_names[0]}."
+        raise InputError(msg)
+    ranking = _rank(adata, expression, question)
+    kept = filter_markers(ranking.table)
+    notes = [*ranking.notes, *kept.notes]
+    with atomic_folder(folder, replace=replace) as part:
+        table = layout(ranking.table, kept.table, n_genes=TABLE_GENES)
+        table.to_csv(part / "markers.csv", index=False)
+        for name, figure in _figures(expression, question, ranking.table, kept.table).items():
+            try:
+                pl.save(figure(), part / f"{name}.{file_format}")
+            except InputError as error:
+                notes.append(f"{name}: not drawn, {error}")
+    for note in notes:
+        log.warning("%s", note)
+    genes = top_markers(kept.table, len(kept.table))
+    by_group = {str(group): genes.get(str(group), []) for group in ranking.table["group"].unique()}
+    return Markers(folder=folder, kept=by_group, notes=notes)
+
+
+def _rank(adata: AnnData, expression: AnnData, question: MarkerQuestion) -> Ranking:
+    if question.sample_key is None:
+        return rank_genes(
+            expression, question.groupby, method=question.method, reference=question.reference
+        )
+    try:
+        return pseudobulk(
+            adata, question.groupby, question.sample_key, reference=question.reference
+        )
+    except ModuleNotFoundError as error:
+        raise InputError(str(error)) from error
+
+
+def _figures(
+    expression: AnnData, question: MarkerQuestion, table: pd.DataFrame, kept: pd.DataFrame
+) -> dict[str, Callable[[], Figure]]:
+    """File name to the function that draws it."""
+    n_genes = question.n_genes or pl.genes_per_group(table["group"].nunique())
+    genes = list(question.genes) or top_markers(kept, n_genes)
+    groupby = question.groupby
+    return {
+        "ranking": lambda: pl.ranking(table, n_genes=question.n_genes or RANKING_GENES),
+        "dotplot": lambda: pl.dotplot(expression, genes, groupby),
+        "heatmap": lambda: pl.heatmap(expression, genes, groupby),
+        "stacked_violin": lambda: pl.stacked_violin(expression, genes, groupby),
+        "matrixplot": lambda: pl.matrixplot(expression, genes, groupby),
+    }

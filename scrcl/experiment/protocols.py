@@ -1,0 +1,170 @@
+"""One seed: trained without labels; scored with them afterwards, or, by the oracle, on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scrcl._validate import InputError
+from scrcl.clustering import Clustering, cosine_kmeans, majority_vote
+from scrcl.metrics import score
+from scrcl.train import fit
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+    from numpy.typing import NDArray
+
+    from scrcl.config import ClusterConfig, Config
+    from scrcl.experiment.settings import NClusters
+    from scrcl.nn.inputs import Inputs
+    from scrcl.nn.model import Views
+
+LATENT_IF_UNKNOWN = 20
+"""Width of the refined views while the number of clusters, the paper's choice, is to be found."""
+ORACLE_VOTERS = 50
+"""Nearest spots by whose majority the paper replaces the domains that its labels picked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spots:
+    """Where spots lie."""
+
+    coords: NDArray[np.float64]
+    """Positions, (n_obs, 2) or (n_obs, 3)."""
+    slices: NDArray[Any] | None
+    """Slice of each spot, (n_obs,); ``None``: one slice."""
+
+    def vote(self, labels: NDArray[np.integer], n_neighbors: int) -> NDArray[np.integer]:
+        """Replace each spot's label by the majority among its nearest spots."""
+        voted = majority_vote(labels, self.coords, n_neighbors, self.slices)
+        return voted.astype(labels.dtype)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What all seeds of an experiment share. There is no label in it."""
+
+    inputs: Inputs
+    config: Config
+    n_clusters: NClusters
+    device: torch.device
+    spots: Spots | None = None
+    """``None``: single cells."""
+    progress: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelFree:
+    """What a seed finds without labels."""
+
+    clustering: Clustering
+    embedding: NDArray[np.float32]
+    """What was clustered, (n_obs, n_features)."""
+    history: list[dict[str, float]]
+    epoch: int
+    """Epoch that the embedding is of."""
+
+
+def run_seed(setup: Setup, seed: int, *, oracle: Oracle | None = None) -> LabelFree:
+    """Train and cluster. An oracle may watch; it cannot change the outcome by a bit."""
+    cfg = setup.config
+    trained = fit(
+        setup.inputs,
+        cfg.model,
+        cfg.train,
+        n_latent=_n_latent(setup.n_clusters),
+        seed=seed,
+        device=setup.device,
+        keep=cfg.train.selection,
+        on_epoch=None if oracle is None else oracle.watch,
+        progress=setup.progress,
+    )
+    views, epoch = trained.views, cfg.train.n_epochs
+    if trained.best_views is not None and trained.best_epoch is not None:
+        views, epoch = trained.best_views, trained.best_epoch
+    points = embedding(views, cfg.cluster.embedding)
+    return LabelFree(
+        clustering=_cluster(points, setup, seed),
+        embedding=points,
+        history=trained.history,
+        epoch=epoch,
+    )
+
+
+def embedding(views: Views, name: str) -> NDArray[np.float32]:
+    """Return what is clustered, (n_obs, n_features): ``z`` = [z1, z2], ``e1``, ``e2``, ``e`` = [e1, e2]."""
+    members = {"z": (views.z1, views.z2), "e": (views.e1, views.e2)}
+    chosen = members.get(name) or (getattr(views, name),)
+    return np.concatenate([view.numpy() for view in chosen], axis=1)
+
+
+class Oracle:
+    """The paper's protocol: cluster after every epoch, and keep the epoch that scores best.
+
+    It looks at the labels to choose, so what it reaches is an upper bound and no estimate of what
+    a user gets, who has none. Official names: Z = [z1, z2], cosine k-means with the true number of
+    classes; the best NMI (single cells) or ARI (spots) wins; the domains of spots are then replaced
+    by the majority among the 50 nearest spots.
+
+    Parameters
+    ----------
+    truth
+        Class of each cell, (n_obs,), categorical, missing where there is none.
+    seed
+        Seed of the k-means, whose draws differ from epoch to epoch.
+    spots
+        Positions; ``None``: single cells.
+    """
+
+    def __init__(self, truth: pd.Series, *, seed: int, spots: Spots | None) -> None:
+        self.truth = truth
+        self.n_classes = truth.nunique()
+        self.seed = seed
+        self.spots = spots
+        self.criterion = "nmi" if spots is None else "ari"
+        self.history: list[dict[str, float]] = []
+        self.best_labels: NDArray[np.intp] | None = None
+        self.best_epoch = 0
+        self.best_value = -np.inf
+
+    def watch(self, epoch: int, views: Views) -> None:
+        """Score an epoch; to be called after each."""
+        draw = np.random.SeedSequence((self.seed, epoch)).generate_state(1)[0]
+        labels = cosine_kmeans(embedding(views, "z"), self.n_classes, seed=int(draw))
+        scores: dict[str, float] = dict(score(self.truth, labels))  # type: ignore[arg-type]
+        row = {f"oracle_{name}": scores[name] for name in ("acc", "nmi", "ari", "f1")}
+        self.history.append(row)
+        if scores[self.criterion] > self.best_value:
+            self.best_value, self.best_epoch = scores[self.criterion], epoch
+            self.best_labels = labels
+
+    def clusters(self) -> NDArray[np.integer]:
+        """Clusters of the best epoch, (n_obs,)."""
+        assert self.best_labels is not None  # training has at least one epoch
+        if self.spots is None:
+            return self.best_labels
+        return self.spots.vote(self.best_labels, ORACLE_VOTERS)
+
+
+def _cluster(points: NDArray[np.float32], setup: Setup, seed: int) -> Clustering:
+    """Cluster an embedding, (n_obs, n_features), by the method of the configuration: the one place where methods are chosen."""
+    cfg: ClusterConfig = setup.config.cluster
+    if cfg.method != "kmeans" or not isinstance(setup.n_clusters, int):
+        msg = (
+            f"cluster.method: got {cfg.method!r} for n_clusters {setup.n_clusters}, wanted "
+            "'kmeans' and a number."
+        )
+        raise InputError(msg)
+    labels: NDArray[np.integer] = cosine_kmeans(points, setup.n_clusters, seed=seed)
+    if setup.spots is not None and cfg.n_refine:
+        labels = setup.spots.vote(labels, cfg.n_refine)
+    return Clustering(labels=labels)
+
+
+def _n_latent(n_clusters: NClusters) -> int:
+    if isinstance(n_clusters, tuple):
+        return n_clusters[1]
+    return LATENT_IF_UNKNOWN if n_clusters is None else n_clusters

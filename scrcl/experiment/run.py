@@ -1,0 +1,231 @@
+"""From data to a run folder. Labels meet predictions here and in the oracle, nowhere else."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from scrcl import __version__
+from scrcl._validate import InputError
+from scrcl.config import to_yaml
+from scrcl.data.prepare import prepare
+from scrcl.data.validate import grouping, spatial_coords
+from scrcl.experiment.figures import draw
+from scrcl.experiment.protocols import Oracle, Setup, Spots, run_seed
+from scrcl.experiment.settings import resolve_n_clusters
+from scrcl.experiment.source import load
+from scrcl.metrics import pairwise_ari, score
+from scrcl.results import SeedResult, annotated, check_free, summarize, writing
+from scrcl.seed import resolve_device
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from scrcl.data.prepare import Prepared
+    from scrcl.experiment.settings import Experiment, NClusters
+    from scrcl.experiment.source import Dataset
+    from scrcl.results import RunFolder, RunWriter
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What there is to tell about a finished run."""
+
+    run: RunFolder
+    summary: pd.DataFrame
+    """One row a protocol, see `scrcl.results.summarize`."""
+    seeds: list[int]
+    n_obs: int
+    """Cells that were clustered."""
+    n_left_out: int
+    """Cells that were not."""
+    n_genes: int
+    """Genes that the network saw."""
+    notes: list[str]
+    """What was found in the data, dropped, or done otherwise than asked."""
+
+
+class _Cells(NamedTuple):
+    """Names and labels of the cells; nothing that training sees."""
+
+    clustered: pd.Index
+    left_out: pd.Index
+    truth: pd.Series | None
+    """Class of each clustered cell."""
+
+
+def run_experiment(experiment: Experiment) -> Outcome:
+    """Read, preprocess, train and cluster every seed, score, draw, and write the run folder.
+
+    Labels are taken off the data before anything is done with them. They are used to score what
+    has been found, by the oracle if it is asked for, to count the classes where the paper does
+    (see `Experiment`), and, with ``data.drop_unlabelled``, to leave cells without one out.
+
+    Raises
+    ------
+    InputError
+        If the data, the settings or the output folder cannot be used. An earlier run is as it was.
+    """
+    device = resolve_device(experiment.device)
+    check_free(experiment.run, experiment.existing)
+    data = load(experiment.source)
+    prepared = _prepare(data, experiment)
+    truth = _truth(data, prepared, experiment)
+    cells = _Cells(prepared.obs_names, data.adata.obs_names[~prepared.kept], truth)
+    n_clusters = resolve_n_clusters(experiment, truth, len(cells.clustered))
+    setup = Setup(
+        inputs=prepared.inputs,
+        config=experiment.config,
+        n_clusters=n_clusters,
+        device=device,
+        spots=_spots(data, prepared) if experiment.config.task == "st" else None,
+        progress=experiment.progress,
+    )
+    with writing(
+        experiment.run,
+        to_yaml(experiment.config),
+        settings=_settings(experiment, data, n_clusters),
+        device=str(device),
+        existing=experiment.existing,
+    ) as writer:
+        for seed in experiment.seeds:
+            if seed in experiment.run.seeds:
+                log.info("seed %d: already there", seed)
+            else:
+                writer.write_seed(_one_seed(setup, cells, seed, with_oracle=experiment.oracle))
+        summary = _finish(writer, experiment, data, prepared.notes)
+    return Outcome(
+        run=experiment.run,
+        summary=summary,
+        seeds=experiment.run.seeds,
+        n_obs=len(cells.clustered),
+        n_left_out=len(cells.left_out),
+        n_genes=len(prepared.var_names),
+        notes=prepared.notes,
+    )
+
+
+def _prepare(data: Dataset, experiment: Experiment) -> Prepared:
+    keep = None
+    if experiment.config.data.drop_unlabelled and data.labels is not None:
+        keep = data.labels.notna().to_numpy()
+    prepared = prepare(
+        data.without_labels(), experiment.config.data, keep=keep, slice_key=data.slice_key
+    )
+    for note in prepared.notes:
+        log.warning("%s", note)
+    return prepared
+
+
+def _truth(data: Dataset, prepared: Prepared, experiment: Experiment) -> pd.Series | None:
+    """Labels of the cells that take part; ``None`` if none of these has one."""
+    truth = None if data.labels is None else data.labels[prepared.kept]
+    if truth is not None and truth.isna().all():
+        log.warning("labels: no cell that takes part has one, so there will be no scores")
+        truth = None
+    if truth is None and experiment.oracle:
+        msg = (
+            "oracle: got no labels to choose the epoch with, wanted some. Name their column with "
+            "--label-key, or leave --oracle out."
+        )
+        raise InputError(msg)
+    return truth
+
+
+def _spots(data: Dataset, prepared: Prepared) -> Spots:
+    key = data.slice_key
+    slices = None if key is None else np.asarray(grouping(data.adata, key))[prepared.kept]
+    return Spots(coords=spatial_coords(data.adata)[prepared.kept], slices=slices)
+
+
+def _settings(experiment: Experiment, data: Dataset, n_clusters: NClusters) -> dict[str, object]:
+    """Name what decides the results beside configuration and seed; ``--resume`` compares it."""
+    return {
+        "input": experiment.source.address,
+        "n_clusters": "auto" if n_clusters is None else n_clusters,
+        "label_key": None if data.labels is None else data.labels.name,
+        "slice_key": data.slice_key,
+        "oracle": experiment.oracle,
+    }
+
+
+def _one_seed(setup: Setup, cells: _Cells, seed: int, *, with_oracle: bool) -> SeedResult:
+    """Run a seed without labels, then score what it found."""
+    truth = cells.truth
+    oracle = None
+    if with_oracle and truth is not None:
+        oracle = Oracle(truth, seed=seed, spots=setup.spots)
+    found = run_seed(setup, seed, oracle=oracle)
+    clustering = found.clustering
+    metrics = {"label_free": _scores(truth, clustering.labels, found.epoch)}
+    history, oracle_clusters = found.history, None
+    if oracle is not None:
+        oracle_clusters = oracle.clusters()
+        metrics["oracle"] = _scores(truth, oracle_clusters, oracle.best_epoch)
+        history = [ours | its for ours, its in zip(history, oracle.history, strict=True)]
+    for protocol, values in metrics.items():
+        scored = f", ARI {values['ari']:.3f}" if "ari" in values else ""
+        log.info("seed %d, %s: %d clusters%s", seed, protocol, values["n_clusters"], scored)
+    return SeedResult(
+        seed=seed,
+        obs_names=cells.clustered,
+        clusters=clustering.labels,
+        embedding=found.embedding,
+        history=history,
+        metrics=metrics,
+        confidence=clustering.confidence,
+        oracle_clusters=oracle_clusters,
+        left_out=cells.left_out,
+        stability=None if clustering.stability is None else pd.Series(clustering.stability),
+        curve=clustering.curve,
+    )
+
+
+def _scores(truth: pd.Series | None, clusters: NDArray[np.integer], epoch: int) -> dict[str, float]:
+    if truth is None:
+        return {"n_clusters": len(np.unique(clusters)), "epoch": epoch}
+    return {**score(truth, clusters), "epoch": epoch}  # type: ignore[dict-item]  # numbers all
+
+
+def _finish(
+    writer: RunWriter, experiment: Experiment, data: Dataset, notes: list[str]
+) -> pd.DataFrame:
+    """Write what sums up the run, from what its seeds left on the disk, earlier ones included."""
+    run, config = writer.run, experiment.config
+    first = run.load_result(experiment.seeds[0])
+    params = {
+        "version": __version__,
+        "dataset": run.dataset,
+        "run": run.name,
+        "config": to_yaml(config),
+        "n_clusters": len(np.unique(first.clusters)),
+        "notes": notes,
+    }
+    if first.stability is not None:
+        params["stability"] = first.stability.to_numpy()
+    result = annotated(data.adata, first, params)
+    writer.write_adata(result)
+    draw(
+        run,
+        result,
+        first,
+        labels=data.labels,
+        slice_key=data.slice_key,
+        tissue=config.task == "st",
+    )
+    metrics = {seed: run.load_metrics(seed) for seed in run.seeds}
+    summary = summarize(metrics, {name: _agreement(run, name) for name in metrics[first.seed]})
+    writer.finish(summary)
+    return summary
+
+
+def _agreement(run: RunFolder, protocol: str) -> NDArray[np.float64]:
+    """ARI of every pair of seeds."""
+    tables = (run.load_clusters(seed, protocol=protocol) for seed in run.seeds)
+    return pairwise_ari([table["cluster"].dropna() for table in tables])

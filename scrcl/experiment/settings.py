@@ -1,0 +1,148 @@
+"""What an experiment is: its data, its configuration, its number of clusters, its seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from scrcl._validate import InputError, check_one_of, check_range
+from scrcl.config import Config, configs_dir, load_config, paper_defaults
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scrcl.config import Task
+    from scrcl.experiment.source import Source
+    from scrcl.results import Existing, RunFolder
+
+NClusters: TypeAlias = int | tuple[int, int] | None
+"""A number of clusters; a range to find it in; ``None``: to be found."""
+Preset: TypeAlias = Literal["paper", "default"]
+
+PAPER_SEEDS = (5, 15, 25, 35, 45)
+DEFAULT_SEEDS = (0,)
+_MAX_SEED = 2**32 - 1  # the largest that every generator takes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """Everything that decides a run, and where it goes.
+
+    Attributes
+    ----------
+    source
+        The data.
+    config
+        How to treat them.
+    run
+        Where the results go.
+    n_clusters
+        A number, a range, or ``"auto"``: found in the data. ``None``: the number of classes if the
+        paper's k-means is to be run on data with labels, as the paper does, else ``"auto"``.
+    seeds
+        One training run each.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    oracle
+        Also run the paper's protocol, which picks the epoch by the labels.
+    existing
+        What to do with an earlier run of that name.
+    progress
+        Show a bar for each seed on stderr.
+    """
+
+    source: Source
+    config: Config
+    run: RunFolder
+    n_clusters: int | tuple[int, int] | Literal["auto"] | None = None
+    seeds: tuple[int, ...] = DEFAULT_SEEDS
+    device: str = "auto"
+    oracle: bool = False
+    existing: Existing = "refuse"
+    progress: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            msg = f"seeds: got {list(self.seeds)}, wanted at least one, and each once."
+            raise InputError(msg)
+        for seed in self.seeds:
+            check_range(seed, "seed", 0, _MAX_SEED)
+        if self.config.task == "sc" and self.config.cluster.n_refine:
+            msg = (
+                f"cluster.n_refine: got {self.config.cluster.n_refine} for single cells, wanted 0. "
+                "Only spots have neighbours on a tissue."
+            )
+            raise InputError(msg)
+
+
+def choose_config(
+    task: Task,
+    *,
+    dataset: str | None = None,
+    preset: Preset | None = None,
+    path: str | Path | None = None,
+) -> tuple[str, Config]:
+    """Choose a configuration and the name of its runs.
+
+    Parameters
+    ----------
+    task
+        Single cells (``sc``) or tissue (``st``).
+    dataset
+        Registered set, if it is one.
+    preset
+        ``"paper"``: the paper's values for that set, or its defaults for others; ``"default"``: the
+        label-free ones. ``None``: the paper's for sets that have their own, else the label-free.
+    path
+        A file to take instead; its runs have its name.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be used.
+    """
+    if path is not None:
+        return Path(path).stem, load_config(path, task)
+    own = configs_dir() / task / f"{dataset}.yaml"
+    if preset is None:
+        preset = "paper" if own.is_file() else "default"
+    if check_one_of(preset, "preset", ("paper", "default")) == "default":
+        return "default", load_config(configs_dir() / f"default_{task}.yaml", task)
+    return "paper", load_config(own, task) if own.is_file() else paper_defaults(task)
+
+
+def resolve_n_clusters(experiment: Experiment, truth: pd.Series | None, n_obs: int) -> NClusters:
+    """Settle the number of clusters before anything is trained.
+
+    Parameters
+    ----------
+    experiment
+        Says what was asked for.
+    truth
+        Labels of the cells that take part, if there are any. Only their number of classes is
+        used, and only where the paper uses it, see `Experiment`.
+    n_obs
+        Number of cells that take part.
+
+    Raises
+    ------
+    InputError
+        If it is not from 1 to the number of cells, or has to be found by a method that cannot.
+    """
+    wanted, is_kmeans = experiment.n_clusters, experiment.config.cluster.method == "kmeans"
+    if wanted is None and is_kmeans and truth is not None:
+        wanted = truth.nunique()
+    bounds = wanted if isinstance(wanted, tuple) else (wanted,) if isinstance(wanted, int) else ()
+    for bound in bounds:
+        check_range(bound, "n_clusters", 1, n_obs, hint="There are no more cells than that.")
+    if len(bounds) == 2 and bounds[0] > bounds[1]:
+        msg = f"n_clusters: got {bounds[0]}:{bounds[1]}, wanted the smaller number first."
+        raise InputError(msg)
+    if is_kmeans and len(bounds) != 1:
+        msg = (
+            f"n_clusters: got {wanted or 'none, and no labels to count'}, wanted a number, because "
+            "cluster.method is kmeans, which cannot find one. Give --n-clusters K."
+        )
+        raise InputError(msg)
+    return None if wanted == "auto" else wanted

@@ -1,0 +1,150 @@
+"""Where data come from, and where labels and data part."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anndata as ad
+import pandas as pd
+
+from scrcl._keys import SPATIAL
+from scrcl._validate import InputError
+from scrcl.data.labels import labels
+from scrcl.data.read import read
+from scrcl.data.slices import read_many
+from scrcl.datasets import DATASETS, DatasetSpec, locate
+
+if TYPE_CHECKING:
+    from scrcl.config import Task
+
+log = logging.getLogger(__name__)
+
+SLICE = "slice"
+"""Column of ``obs`` that says which of several inputs a spot comes from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What to read: a registered set, or one or more paths.
+
+    Attributes
+    ----------
+    task
+        Single cells (``sc``) or tissue (``st``).
+    spec
+        The registered set; ``None``: ``paths`` are read.
+    paths
+        Files or folders; several are the slices of one tissue.
+    data_dir
+        Folder of the registered sets.
+    label_key
+        Column of ``obs`` with the ground truth; ``None``: the columns that the registered sets of
+        this task use are tried.
+    slice_key
+        Column of ``obs`` that tells slices apart.
+    """
+
+    task: Task
+    spec: DatasetSpec | None = None
+    paths: tuple[Path, ...] = ()
+    data_dir: Path = Path("datasets")
+    label_key: str | None = None
+    slice_key: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.spec is not None and self.spec.task != self.task:
+            script = {"sc": "runSC.py", "st": "runST.py"}[self.spec.task]
+            msg = (
+                f"dataset: got {self.spec.name}, which is of task {self.spec.task!r}, wanted one "
+                f"of {self.task!r}. Run it with {script}."
+            )
+            raise InputError(msg)
+        if len(self.paths) > 1 and self.slice_key is not None:
+            msg = (
+                f"slice key: got {self.slice_key!r} for {len(self.paths)} inputs, wanted one input. "
+                "Several inputs are one slice each: leave it out."
+            )
+            raise InputError(msg)
+
+    @property
+    def name(self) -> str:
+        """Name of the data set: that of the registered set, or of the files."""
+        if self.spec is not None:
+            return self.spec.name
+        paths = [path.expanduser().absolute() for path in self.paths]
+        return "+".join(path.name if path.is_dir() else path.stem for path in paths)
+
+    @property
+    def address(self) -> str:
+        """What was read, for the record."""
+        if self.spec is not None:
+            return self.spec.name
+        return ", ".join(str(path.expanduser().absolute()) for path in self.paths)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """Data as they were read, and their labels."""
+
+    adata: ad.AnnData
+    labels: pd.Series | None
+    """Class of each cell, (n_obs,), categorical, missing where there is none."""
+    slice_key: str | None
+
+    def without_labels(self) -> ad.AnnData:
+        """Expression, positions and slices: all that preprocessing and training may know.
+
+        The matrices are shared with ``adata``.
+        """
+        adata = self.adata
+        columns = [] if self.slice_key is None else [self.slice_key]
+        return ad.AnnData(
+            adata.X,
+            obs=adata.obs[columns].copy(),
+            var=pd.DataFrame(index=adata.var_names),
+            obsm={SPATIAL: adata.obsm[SPATIAL]} if SPATIAL in adata.obsm else {},
+            layers=dict(adata.layers),
+            raw=None if adata.raw is None else {"X": adata.raw.X, "var": adata.raw.var[[]]},
+        )
+
+
+def load(source: Source) -> Dataset:
+    """Read the data and find their labels.
+
+    Raises
+    ------
+    InputError
+        If the data are not there or cannot be used, or a column that was asked for is missing.
+    """
+    adata = _read(source)
+    truth = labels(adata, source.label_key, search=_label_keys(source))
+    if truth is None:
+        log.info("labels: none, so there will be no scores")
+    else:
+        n_classes, n_missing = truth.nunique(), int(truth.isna().sum())
+        missing = f", {n_missing:,} cells without" if n_missing else ""
+        log.info("labels: obs[%r], %d classes%s", truth.name, n_classes, missing)
+    slice_key = SLICE if len(source.paths) > 1 else source.slice_key
+    return Dataset(adata=adata, labels=truth, slice_key=slice_key)
+
+
+def _read(source: Source) -> ad.AnnData:
+    spec = source.spec
+    if spec is None:
+        if len(source.paths) == 1:
+            return read(source.paths[0], task=source.task)
+        return read_many(source.paths, task=source.task, slice_key=SLICE)
+    if spec.load is None:
+        return read(locate(spec, source.data_dir), task=source.task)
+    log.info("%s: %s", spec.name, spec.source)
+    return spec.load()
+
+
+def _label_keys(source: Source) -> list[str]:
+    """Columns to look for labels in, without repeats."""
+    specs = DATASETS.values() if source.spec is None else [source.spec]
+    keys = (key for spec in specs if spec.task == source.task for key in spec.label_keys)
+    return list(dict.fromkeys(keys))
