@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     CSR: TypeAlias = sp.csr_matrix
 
+_ROWS = 20_000
+
 
 def log_expression(adata: ad.AnnData) -> ad.AnnData:
     """Return log-normalised expression of all genes, with the cells' ``obs``.
@@ -106,7 +108,7 @@ def _as_name(value: Any) -> str:
 
 
 def group_sums(X: CSR, codes: NDArray[np.integer], n_groups: int) -> NDArray[np.float64]:
-    """Sum the rows of each group in one sparse product.
+    """Sum the rows of each group.
 
     Parameters
     ----------
@@ -121,13 +123,18 @@ def group_sums(X: CSR, codes: NDArray[np.integer], n_groups: int) -> NDArray[np.
     -------
     Sums, (n_groups, n_genes).
     """
-    rows = np.flatnonzero(codes >= 0)
-    shape = (n_groups, X.shape[0])
-    indicator = sp.csr_matrix((np.ones(len(rows)), (codes[rows], rows)), shape=shape)
-    sums: NDArray[np.float64] = (indicator @ X).toarray()
+    sums = np.zeros((n_groups, X.shape[1]))
+    # In steps, because a sparse product copies its factors to the wider of their types.
+    for start in range(0, X.shape[0], _ROWS):
+        part = codes[start : start + _ROWS]
+        rows = np.flatnonzero(part >= 0)
+        shape = (n_groups, len(part))
+        indicator = sp.csr_matrix((np.ones(len(rows)), (part[rows], rows)), shape=shape)
+        sums += (indicator @ X[start : start + _ROWS]).toarray()
     return sums
 
 
-def expressed(X: CSR) -> CSR:
-    """Return 1 where `X` is not zero, sharing its index arrays."""
-    return sp.csr_matrix(((X.data != 0).astype(np.float32), X.indices, X.indptr), shape=X.shape)
+def group_counts(X: CSR, codes: NDArray[np.integer], n_groups: int) -> NDArray[np.float64]:
+    """Count the rows of each group that are not zero, gene by gene, as :func:`group_sums` does."""
+    nonzero = (X.data != 0).astype(np.int8)
+    return group_sums(sp.csr_matrix((nonzero, X.indices, X.indptr), X.shape), codes, n_groups)

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from scrcl._keys import CLUSTERS
 from scrcl._validate import InputError, check_one_of, check_range
-from scrcl.data.expression import expressed, group_labels, group_sums, log_expression
+from scrcl.data.expression import group_counts, group_labels, group_sums, log_expression
 from scrcl.markers.tables import Ranking, group_table
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def effect_sizes(
     groups = list(labels.categories)
     size = np.bincount(labels.codes, minlength=len(groups)).astype(float)[:, None]
     sums = group_sums(X, labels.codes, len(groups))
-    cells = group_sums(expressed(X), labels.codes, len(groups))
+    cells = group_counts(X, labels.codes, len(groups))
     effects = []
     for row in map(groups.index, tested):
         if reference == REST:

@@ -5,8 +5,9 @@ Nothing is shown and no state of pyplot is touched; :func:`save` writes a figure
 
 from scrcl.pl.colors import palette
 from scrcl.pl.degs import dotplot, genes_per_group, heatmap, matrixplot, ranking, stacked_violin
-from scrcl.pl.embedding import paga, umap, umap_coordinates
+from scrcl.pl.embedding import umap, umap_coordinates
 from scrcl.pl.evaluation import confusion, n_clusters_curve, stability
+from scrcl.pl.paga import paga
 from scrcl.pl.spatial import spatial_confidence, spatial_domains
 from scrcl.pl.style import save
 from scrcl.pl.training import training_curve

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _TITLES = {CLUSTERS: "scRCL clusters", CONFIDENCE: "confidence"}
+
+_MAX_NUMBERED = 100  # groups; an integer column with more distinct values is a quantity
 
 
 class Column(NamedTuple):
@@ -57,11 +59,18 @@ def category_colors(adata: AnnData, key: str, categories: Sequence[str]) -> dict
 def _read_obs(adata: AnnData, key: str) -> Column:
     title = _TITLES.get(key, key)
     column = adata.obs[key]
-    if pd.api.types.is_float_dtype(column.dtype):
-        return Column(title, column.to_numpy(dtype=np.float64), None)
+    if _is_quantity(column):
+        return Column(title, column.to_numpy(dtype=np.float64, na_value=np.nan), None)
     labels = group_labels(adata, key)
     colors = category_colors(adata, key, list(labels.categories))
     return Column(title, labels.codes.astype(np.float64), colors)
+
+
+def _is_quantity(column: pd.Series[Any]) -> bool:
+    """Tell numbers to be drawn on a scale from groups, which are often numbered too."""
+    if pd.api.types.is_float_dtype(column.dtype):
+        return True
+    return pd.api.types.is_integer_dtype(column.dtype) and column.nunique() > _MAX_NUMBERED
 
 
 def _expression(adata: AnnData, genes: Sequence[str]) -> dict[str, NDArray[np.float64]]:

@@ -1,22 +1,19 @@
-"""Cells in the plane of the learned embedding, and the graph of their clusters."""
+"""Cells in the plane of the learned embedding."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import anndata as ad
-import networkx as nx
 import numpy as np
 import pandas as pd
 import scanpy as sc
-from matplotlib.collections import LineCollection
 
 from scrcl._keys import CLUSTERS, EMBEDDING
 from scrcl._validate import InputError, check_one_of
-from scrcl.data.expression import group_labels
-from scrcl.pl.columns import category_colors, read_columns
+from scrcl.pl.columns import read_columns
 from scrcl.pl.panels import draw_points, explain, width_beside
-from scrcl.pl.style import add_labels, add_legend, legend_width, new_figure, numbered
+from scrcl.pl.style import new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
 _PANEL = 4.0  # inches
 _MAX_PANELS_ABREAST = 4
 _N_NEIGHBORS = 15
-_WEAKEST_EDGE = 0.03  # of the strongest
 
 
 def umap_coordinates(
@@ -55,7 +51,7 @@ def umap_coordinates(
     InputError
         If there is no such embedding, or it has fewer than three cells.
     """
-    cells = _neighbors(adata, use_rep, seed)
+    cells = find_neighbors(adata, use_rep, seed)
     # The spectral start is an eigenproblem that very few cells cannot pose.
     init = "spectral" if cells.n_obs > _N_NEIGHBORS else "random"
     sc.tl.umap(cells, random_state=seed, init_pos=init)
@@ -109,62 +105,7 @@ def umap(
     return fig
 
 
-def paga(adata: ad.AnnData, groupby: str = CLUSTERS, *, seed: int = 0) -> Figure:
-    """Draw how the clusters hang together: PAGA on neighbours in the embedding.
-
-    A node's area grows with its number of cells, an edge's width with the connectivity; edges too
-    weak to see are left out.
-
-    Parameters
-    ----------
-    adata
-        Result with ``obsm["X_scrcl"]``; not changed.
-    groupby
-        Column of ``obs``; cells without a group are left out.
-    seed
-        Of the neighbour search and of the layout.
-
-    Raises
-    ------
-    InputError
-        If the column or the embedding is missing, or there is only one group.
-    """
-    labels = group_labels(adata, groupby)
-    names = list(labels.categories)
-    if len(names) < 2:
-        msg = f"obs[{groupby!r}]: got 1 group, wanted at least 2. PAGA links groups."
-        raise InputError(msg)
-    has_group = labels.codes >= 0
-    cells = _neighbors(adata[has_group], EMBEDDING, seed)
-    cells.obs["group"] = labels[has_group]
-    sc.tl.paga(cells, groups="group")
-    weights = cells.uns["paga"]["connectivities"].toarray()
-    xy = _graph_layout(weights, seed)
-
-    short, entries = numbered(names)
-    colors = list(category_colors(adata, groupby, names).values())
-    size = 6.0 if len(names) <= 20 else 8.0
-    fig = new_figure(size + legend_width(entries, size), size)
-    ax = fig.subplots()
-    _draw_edges(ax, xy, weights)
-    share = np.bincount(labels.codes[has_group]) / has_group.sum()
-    x, y = xy.T
-    ax.scatter(x, y, s=140 + 2400 * share, c=colors, edgecolors="black", linewidths=0.6, zorder=2)
-    add_labels(ax, xy, short, (size, size))
-    if entries != short:
-        add_legend(ax, dict(zip(entries, colors, strict=True)), size)
-    ax.set_title(f"PAGA of {groupby}")
-    ax.margins(0.1)
-    ax.axis("off")
-    return fig
-
-
-def _dots(ax: Axes, xy: NDArray[np.floating]) -> Collection:
-    area = np.clip(40_000 / max(len(xy), 1), 0.5, 20)
-    return ax.scatter(xy[:, 0], xy[:, 1], s=area, linewidths=0)
-
-
-def _neighbors(adata: ad.AnnData, use_rep: str, seed: int) -> ad.AnnData:
+def find_neighbors(adata: ad.AnnData, use_rep: str, seed: int) -> ad.AnnData:
     """Return cells with nothing but the embedding and scanpy's neighbour graph on it."""
     check_one_of(use_rep, "obsm key", list(adata.obsm), hint="Run scrcl first.")
     if adata.n_obs < 3:
@@ -177,17 +118,6 @@ def _neighbors(adata: ad.AnnData, use_rep: str, seed: int) -> ad.AnnData:
     return cells
 
 
-def _graph_layout(weights: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Place the nodes of a weighted graph, (n_nodes, 2)."""
-    graph = nx.from_numpy_array(np.where(weights > _WEAKEST_EDGE * weights.max(), weights, 0))
-    spread = 2.5 / np.sqrt(len(weights))
-    layout = nx.spring_layout(graph, k=spread, iterations=300, seed=seed)
-    return np.array([layout[node] for node in range(len(weights))])
-
-
-def _draw_edges(ax: Axes, xy: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
-    strongest = weights.max()
-    source, target = np.nonzero(np.triu(weights, 1) > _WEAKEST_EDGE * strongest)
-    width = 3.0 * weights[source, target] / strongest
-    lines = np.stack([xy[source], xy[target]], axis=1)
-    ax.add_collection(LineCollection(list(lines), linewidths=width, colors="0.65", zorder=1))
+def _dots(ax: Axes, xy: NDArray[np.floating]) -> Collection:
+    area = np.clip(40_000 / max(len(xy), 1), 0.5, 20)
+    return ax.scatter(xy[:, 0], xy[:, 1], s=area, linewidths=0)

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from scipy.ndimage import gaussian_filter1d
 
 from scrcl._validate import InputError
-from scrcl.data.expression import expressed, group_labels, group_sums, log_expression
+from scrcl.data.expression import group_counts, group_labels, group_sums, log_expression
 from scrcl.pl.columns import category_colors
 from scrcl.pl.style import FONT, new_figure
 
@@ -55,7 +55,7 @@ class Grid(NamedTuple):
 
     def fractions(self) -> NDArray[np.float64]:
         """Share of cells that express the gene, (n_genes, n_groups)."""
-        return (group_sums(expressed(self.X), self.codes, len(self.groups)) / self._sizes()).T
+        return (group_counts(self.X, self.codes, len(self.groups)) / self._sizes()).T
 
     def _sizes(self) -> NDArray[np.float64]:
         return np.bincount(self.codes[self.codes >= 0]).astype(np.float64)[:, None]

@@ -1,0 +1,124 @@
+"""PAGA: the graph of clusters that lie side by side in the embedding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import networkx as nx
+import numpy as np
+import scipy.sparse as sp
+from matplotlib.collections import LineCollection
+
+from scrcl._keys import CLUSTERS, EMBEDDING
+from scrcl._validate import InputError
+from scrcl.data.expression import group_labels
+from scrcl.pl.columns import category_colors
+from scrcl.pl.embedding import find_neighbors
+from scrcl.pl.style import add_labels, add_legend, legend_width, new_figure, numbered
+
+if TYPE_CHECKING:
+    import anndata as ad
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+_WEAKEST_EDGE = 0.03  # of the strongest
+
+
+def paga(adata: ad.AnnData, groupby: str = CLUSTERS, *, seed: int = 0) -> Figure:
+    """Draw how the clusters hang together: PAGA on neighbours in the embedding.
+
+    A node's area grows with its number of cells, an edge's width with the connectivity; edges too
+    weak to see are left out.
+
+    Parameters
+    ----------
+    adata
+        Result with ``obsm["X_scrcl"]``; not changed.
+    groupby
+        Column of ``obs``; cells without a group are left out.
+    seed
+        Of the neighbour search and of the layout.
+
+    Raises
+    ------
+    InputError
+        If the column or the embedding is missing, or there is only one group.
+    """
+    labels = group_labels(adata, groupby)
+    names = list(labels.categories)
+    if len(names) < 2:
+        msg = f"obs[{groupby!r}]: got 1 group, wanted at least 2. PAGA links groups."
+        raise InputError(msg)
+    has_group = labels.codes >= 0
+    cells = find_neighbors(adata[has_group], EMBEDDING, seed)
+    weights = connectivities(cells.obsp["distances"], labels.codes[has_group], len(names))
+    xy = _graph_layout(weights, seed)
+
+    short, entries = numbered(names)
+    colors = list(category_colors(adata, groupby, names).values())
+    size = 6.0 if len(names) <= 20 else 8.0
+    fig = new_figure(size + legend_width(entries, size), size)
+    ax = fig.subplots()
+    _draw_edges(ax, xy, weights)
+    share = np.bincount(labels.codes[has_group]) / has_group.sum()
+    x, y = xy.T
+    ax.scatter(x, y, s=140 + 2400 * share, c=colors, edgecolors="black", linewidths=0.6, zorder=2)
+    add_labels(ax, xy, short, (size, size))
+    if entries != short:
+        add_legend(ax, dict(zip(entries, colors, strict=True)), size)
+    ax.set_title(f"PAGA of {groupby}")
+    ax.margins(0.1)
+    ax.axis("off")
+    return fig
+
+
+def connectivities(
+    neighbors: sp.csr_matrix, codes: NDArray[np.integer], n_groups: int
+) -> NDArray[np.float64]:
+    """Compute PAGA's connectivity of every pair of groups, as ``scanpy.tl.paga`` (model v1.2).
+
+    The edges between groups i and j, over those to be expected if edges had random ends,
+    (e_i n_j + e_j n_i) / (n - 1) with e the edges that start in a group and n its size; at most 1.
+    Done here because scanpy's needs igraph and fails if no two groups touch.
+
+    Parameters
+    ----------
+    neighbors
+        Stored entry (a, b): b is among the nearest neighbours of a, (n_obs, n_obs).
+    codes
+        Group of each cell, (n_obs,).
+    n_groups
+        Number of groups, none of them empty.
+
+    Returns
+    -------
+    Connectivities, (n_groups, n_groups), symmetric, zero on the diagonal.
+    """
+    n_obs = len(codes)
+    member = sp.csr_matrix((np.ones(n_obs), (codes, np.arange(n_obs))), shape=(n_groups, n_obs))
+    ones = np.ones_like(neighbors.data)
+    edges = (
+        member @ sp.csr_matrix((ones, neighbors.indices, neighbors.indptr)) @ member.T
+    ).toarray()
+    starts, size = edges.sum(axis=1), np.bincount(codes, minlength=n_groups)
+    expected = (np.outer(starts, size) + np.outer(size, starts)) / (n_obs - 1)
+    found: NDArray[np.float64] = np.minimum((edges + edges.T) / expected, 1.0)
+    np.fill_diagonal(found, 0.0)
+    return found
+
+
+def _graph_layout(weights: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """Place the nodes of a weighted graph, (n_nodes, 2)."""
+    graph = nx.from_numpy_array(np.where(weights > _WEAKEST_EDGE * weights.max(), weights, 0))
+    spread = 2.5 / np.sqrt(len(weights))
+    layout = nx.spring_layout(graph, k=spread, iterations=300, seed=seed)
+    return np.array([layout[node] for node in range(len(weights))])
+
+
+def _draw_edges(ax: Axes, xy: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
+    strongest = weights.max()
+    source, target = np.nonzero(np.triu(weights, 1) > _WEAKEST_EDGE * strongest)
+    width = 3.0 * weights[source, target] / strongest
+    lines = np.stack([xy[source], xy[target]], axis=1)
+    ax.add_collection(LineCollection(list(lines), linewidths=width, colors="0.65", zorder=1))
