@@ -56,8 +56,13 @@ def category_colors(adata: AnnData, key: str, categories: Sequence[str]) -> dict
     return dict(zip(categories, palette(len(categories)), strict=True))
 
 
+def title_of(key: str) -> str:
+    """Return what a reader calls a column."""
+    return _TITLES.get(key, key)
+
+
 def _read_obs(adata: AnnData, key: str) -> Column:
-    title = _TITLES.get(key, key)
+    title = title_of(key)
     column = adata.obs[key]
     if _is_quantity(column):
         return Column(title, column.to_numpy(dtype=np.float64, na_value=np.nan), None)

@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection
 from scrcl._keys import CLUSTERS, EMBEDDING
 from scrcl._validate import InputError
 from scrcl.data.expression import group_labels
-from scrcl.pl.columns import category_colors
+from scrcl.pl.columns import category_colors, title_of
 from scrcl.pl.embedding import find_neighbors
 from scrcl.pl.style import add_labels, add_legend, legend_width, new_figure, numbered
 
@@ -67,7 +67,7 @@ def paga(adata: ad.AnnData, groupby: str = CLUSTERS, *, seed: int = 0) -> Figure
     add_labels(ax, xy, short, (size, size))
     if entries != short:
         add_legend(ax, dict(zip(entries, colors, strict=True)), size)
-    ax.set_title(f"PAGA of {groupby}")
+    ax.set_title(f"PAGA of {title_of(groupby)}")
     ax.margins(0.1)
     ax.axis("off")
     return fig

@@ -53,6 +53,7 @@ def test_clusters_that_do_not_touch_are_nodes_without_edges(result):
 def test_paga_has_a_labelled_node_for_each_cluster(result):
     fig = paga(result)
     (ax,) = fig.axes
+    assert ax.get_title() == "PAGA of scRCL clusters"
     assert len(dots(ax).get_offsets()) == 3
     assert [text.get_text() for text in ax.texts] == ["0", "1", "2"]
     assert set(result.obsm) == {EMBEDDING}
