@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scrcl._validate import InputError
-from scrcl.clustering import Clustering, cosine_kmeans, majority_vote
+from scrcl.clustering import Clustering, consensus_clusters, cosine_kmeans, majority_vote
 from scrcl.metrics import score
 from scrcl.train import fit
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from scrcl.config import ClusterConfig, Config
+    from scrcl.config import Config
     from scrcl.experiment.settings import NClusters
     from scrcl.nn.inputs import Inputs
     from scrcl.nn.model import Views
@@ -51,6 +50,8 @@ class Setup:
     config: Config
     n_clusters: NClusters
     device: torch.device
+    components: tuple[NDArray[np.float32], ...] = ()
+    """Principal components of expression, each (n_obs, width): the consensus hears them too."""
     spots: Spots | None = None
     """``None``: single cells."""
     progress: bool = False
@@ -85,10 +86,9 @@ def run_seed(setup: Setup, seed: int, *, oracle: Oracle | None = None) -> LabelF
     views, epoch = trained.views, cfg.train.n_epochs
     if trained.best_views is not None and trained.best_epoch is not None:
         views, epoch = trained.best_views, trained.best_epoch
-    points = embedding(views, cfg.cluster.embedding)
     return LabelFree(
-        clustering=_cluster(points, setup, seed),
-        embedding=points,
+        clustering=_cluster(views, setup, seed),
+        embedding=embedding(views, cfg.cluster.embedding),
         history=trained.history,
         epoch=epoch,
     )
@@ -149,16 +149,15 @@ class Oracle:
         return self.spots.vote(self.best_labels, ORACLE_VOTERS)
 
 
-def _cluster(points: NDArray[np.float32], setup: Setup, seed: int) -> Clustering:
-    """Cluster an embedding, (n_obs, n_features), by the method of the configuration: the one place where methods are chosen."""
-    cfg: ClusterConfig = setup.config.cluster
-    if cfg.method != "kmeans" or not isinstance(setup.n_clusters, int):
-        msg = (
-            f"cluster.method: got {cfg.method!r} for n_clusters {setup.n_clusters}, wanted "
-            "'kmeans' and a number."
-        )
-        raise InputError(msg)
-    labels: NDArray[np.integer] = cosine_kmeans(points, setup.n_clusters, seed=seed)
+def _cluster(views: Views, setup: Setup, seed: int) -> Clustering:
+    """Cluster by the method of the configuration: the one place where methods are chosen."""
+    cfg, wanted = setup.config.cluster, setup.n_clusters
+    points = embedding(views, cfg.embedding)
+    if cfg.method == "consensus":
+        learned = {name: embedding(views, name) for name in ("e1", "e2", "e")}
+        return consensus_clusters([*setup.components, *learned.values()], wanted, seed=seed)
+    assert isinstance(wanted, int)  # `resolve_n_clusters` has seen to it
+    labels: NDArray[np.integer] = cosine_kmeans(points, wanted, seed=seed)
     if setup.spots is not None and cfg.n_refine:
         labels = setup.spots.vote(labels, cfg.n_refine)
     return Clustering(labels=labels)

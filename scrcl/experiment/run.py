@@ -12,6 +12,7 @@ import pandas as pd
 from scrcl import __version__
 from scrcl._validate import InputError
 from scrcl.config import to_yaml
+from scrcl.data.components import expression_components
 from scrcl.data.prepare import prepare
 from scrcl.data.validate import grouping, spatial_coords
 from scrcl.experiment.figures import draw
@@ -84,6 +85,7 @@ def run_experiment(experiment: Experiment) -> Outcome:
         config=experiment.config,
         n_clusters=n_clusters,
         device=device,
+        components=_components(prepared, experiment),
         spots=_spots(data, prepared) if experiment.config.task == "st" else None,
         progress=experiment.progress,
     )
@@ -121,6 +123,12 @@ def _prepare(data: Dataset, experiment: Experiment) -> Prepared:
     for note in prepared.notes:
         log.warning("%s", note)
     return prepared
+
+
+def _components(prepared: Prepared, experiment: Experiment) -> tuple[NDArray[np.float32], ...]:
+    if experiment.config.cluster.method != "consensus":
+        return ()
+    return tuple(expression_components(prepared.log_norm.X))
 
 
 def _truth(data: Dataset, prepared: Prepared, experiment: Experiment) -> pd.Series | None:

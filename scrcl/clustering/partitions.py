@@ -1,0 +1,94 @@
+"""Many quick partitions of the same cells: the votes that the consensus counts."""
+
+import random
+from collections.abc import Iterable, Iterator
+
+import igraph
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+
+from scrcl.data.graph import knn_graph
+
+# Numbers of clusters and Leiden resolutions, coarse to fine. Coarse partitions keep the pieces of
+# one large type together, fine ones keep rare types apart; the tree over their votes gets both.
+SIZES = (3, 5, 8, 12, 18, 27, 40)
+RESOLUTIONS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+N_COMPONENTS = 30
+_N_NEIGHBORS = 15
+_N_STARTS = 2
+
+
+def spaces(views: Iterable[NDArray[np.floating]]) -> Iterator[NDArray[np.float32]]:
+    """Yield up to 30 principal components of each view, as they are and with rows of unit length.
+
+    Parameters
+    ----------
+    views
+        Embeddings of the same cells, each (n_obs, any width).
+
+    Yields
+    ------
+    Coordinates, (n_obs, at most 30): length matters in the first of each two, direction alone in
+    the second.
+    """
+    for view in views:
+        n_components = min(N_COMPONENTS, view.shape[0] - 1, view.shape[1])
+        solver = "covariance_eigh" if view.shape[0] > view.shape[1] else "full"
+        with np.errstate(invalid="ignore"):  # shares of a variance of 0, which nobody asks for
+            components = PCA(n_components, svd_solver=solver).fit_transform(view)
+        components = components.astype(np.float32)
+        yield components
+        lengths = np.linalg.norm(components, axis=1, keepdims=True)
+        yield components / np.maximum(lengths, np.finfo(np.float32).tiny)
+
+
+def partitions(space: NDArray[np.float32], *, seed: int) -> Iterator[NDArray[np.intp]]:
+    """Yield k-means and Leiden partitions of one space, from coarse to fine.
+
+    Parameters
+    ----------
+    space
+        Coordinates, (n_obs, n_dims).
+    seed
+        Seed of k-means and Leiden; no global state is touched.
+
+    Yields
+    ------
+    Labels 0, 1, ..., shape (n_obs,).
+    """
+    n_distinct = len(np.unique(space, axis=0))
+    for size in SIZES:
+        if size <= n_distinct // 2:
+            yield KMeans(size, n_init=_N_STARTS, random_state=seed).fit_predict(space)
+    graph = shared_neighbor_graph(space, seed=seed)
+    for resolution in RESOLUTIONS:
+        yield leiden(graph, resolution, seed=seed)
+
+
+def shared_neighbor_graph(space: NDArray[np.float32], *, seed: int) -> igraph.Graph:
+    """Nearest-neighbour graph whose edges weigh the Jaccard overlap of the two neighbourhoods."""
+    n_obs = space.shape[0]
+    adj = knn_graph(space, _N_NEIGHBORS + 1, metric="euclidean", seed=seed)
+    hoods = adj + sp.identity(n_obs, dtype=np.float32, format="csr")
+    upper = sp.triu(adj, 1).tocoo()
+    shared = np.asarray((hoods[upper.row].multiply(hoods[upper.col])).sum(1)).ravel()
+    sizes = np.asarray(hoods.sum(1)).ravel()
+    weights = shared / (sizes[upper.row] + sizes[upper.col] - shared)
+    graph = igraph.Graph(n=n_obs, edges=np.column_stack([upper.row, upper.col]))
+    graph.es["weight"] = weights
+    return graph
+
+
+def leiden(graph: igraph.Graph, resolution: float, *, seed: int) -> NDArray[np.intp]:
+    """Leiden communities by modularity; igraph's generator is given back afterwards."""
+    igraph.set_random_number_generator(random.Random(seed))
+    try:
+        found = graph.community_leiden(
+            "modularity", weights="weight", resolution=resolution, n_iterations=3
+        )
+    finally:
+        igraph.set_random_number_generator(random)
+    return np.asarray(found.membership, dtype=np.intp)
