@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
+from tests.running import Runner
+
 REAL_DATA = Path(__file__).parents[1].parent / "shared"
 
 # Two domains on a hexagonal grid, seen from above; every other row is shifted by half a step.
@@ -71,3 +73,12 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip(f"no real data at {REAL_DATA}")
     return REAL_DATA
+
+
+@pytest.fixture
+def runner(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Runner:
+    """Runs the scripts on tiny data, without figures, which would take most of the time."""
+    monkeypatch.setattr("scrcl.experiment.run.draw", lambda *_, **__: None)
+    return Runner(tmp_path, capsys)

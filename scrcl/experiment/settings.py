@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from scrcl.config import Task
     from scrcl.experiment.source import Source
     from scrcl.results import Existing, RunFolder
+
+log = logging.getLogger(__name__)
 
 NClusters: TypeAlias = int | tuple[int, int] | None
 """A number of clusters; a range to find it in; ``None``: to be found."""
@@ -133,6 +136,7 @@ def resolve_n_clusters(experiment: Experiment, truth: pd.Series | None, n_obs: i
     wanted, is_kmeans = experiment.n_clusters, experiment.config.cluster.method == "kmeans"
     if wanted is None and is_kmeans and truth is not None:
         wanted = truth.nunique()
+        log.info("n_clusters: %d, the number of classes, as in the paper", wanted)
     bounds = wanted if isinstance(wanted, tuple) else (wanted,) if isinstance(wanted, int) else ()
     for bound in bounds:
         check_range(bound, "n_clusters", 1, n_obs, hint="There are no more cells than that.")

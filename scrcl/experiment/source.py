@@ -15,6 +15,7 @@ from scrcl._validate import InputError
 from scrcl.data.labels import labels
 from scrcl.data.read import read
 from scrcl.data.slices import read_many
+from scrcl.data.validate import grouping
 from scrcl.datasets import DATASETS, DatasetSpec, locate
 
 if TYPE_CHECKING:
@@ -120,6 +121,9 @@ def load(source: Source) -> Dataset:
         If the data are not there or cannot be used, or a column that was asked for is missing.
     """
     adata = _read(source)
+    slice_key = SLICE if len(source.paths) > 1 else source.slice_key
+    if slice_key is not None:
+        grouping(adata, slice_key)  # refuses a column that is absent or incomplete
     truth = labels(adata, source.label_key, search=_label_keys(source))
     if truth is None:
         log.info("labels: none, so there will be no scores")
@@ -127,7 +131,6 @@ def load(source: Source) -> Dataset:
         n_classes, n_missing = truth.nunique(), int(truth.isna().sum())
         missing = f", {n_missing:,} cells without" if n_missing else ""
         log.info("labels: obs[%r], %d classes%s", truth.name, n_classes, missing)
-    slice_key = SLICE if len(source.paths) > 1 else source.slice_key
     return Dataset(adata=adata, labels=truth, slice_key=slice_key)
 
 

@@ -87,6 +87,7 @@ def annotated(adata: ad.AnnData, result: SeedResult, params: Mapping[str, object
     result_of = np.where(has_cluster, rows, 0)
 
     shared = _shallow(adata)
+    _make_storable(shared.obs)
     shared.obs[CLUSTERS] = _categorical(result.clusters[result_of], has_cluster)
     if result.confidence is not None:
         confidence = np.asarray(result.confidence, dtype=np.float32)[result_of]
@@ -96,6 +97,14 @@ def annotated(adata: ad.AnnData, result: SeedResult, params: Mapping[str, object
     shared.obsm[EMBEDDING] = embedding
     shared.uns[PARAMS] = {"seed": result.seed, **params}
     return shared
+
+
+def _make_storable(obs: pd.DataFrame) -> None:
+    """Turn mixed values (truth values with gaps, as tables of annotation have) into text for h5ad."""
+    for name, column in obs.items():
+        kind = pd.api.types.infer_dtype(column, skipna=True)
+        if column.dtype == object and kind not in {"string", "empty"}:
+            obs[name] = column.map(str, na_action="ignore")
 
 
 def _categorical(clusters: NDArray[np.integer], has_cluster: NDArray[np.bool_]) -> pd.Categorical:

@@ -124,6 +124,17 @@ def test_annotated_data_survives_the_disk(
     assert back.uns["scrcl"] == {"config": "a: 1\n", "seed": 5}
 
 
+def test_columns_of_mixed_values_survive_the_disk_as_text(
+    adata: ad.AnnData, result: MakeResult, tmp_path: Path
+) -> None:
+    adata.obs["kept"] = [True, None, False, True]
+
+    annotated(adata, result(), {}).write_h5ad(tmp_path / "result.h5ad")
+
+    kept = ad.read_h5ad(tmp_path / "result.h5ad").obs["kept"]
+    assert kept.dropna().tolist() == ["True", "False", "True"]
+
+
 def test_clusters_of_other_cells_are_refused(adata: ad.AnnData, result: MakeResult) -> None:
     with pytest.raises(InputError, match=r"got 1 clustered ones .*\(the first: 'x'\)"):
         annotated(adata, result(obs_names=["NA", "x", "0003"]), {})
