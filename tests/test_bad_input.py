@@ -376,10 +376,11 @@ def test_a_slice_column_for_several_inputs_is_refused(runner: Runner, adata_st: 
 # ---------------------------------------------------------------- output
 
 
-def test_an_output_folder_that_cannot_be_written_is_refused(
-    runner: Runner, adata_sc: ad.AnnData
+def test_an_output_folder_that_cannot_be_written_is_refused_at_once(
+    runner: Runner, adata_sc: ad.AnnData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner.out.write_text("a file")
+    monkeypatch.setattr("scrcl.experiment.run.load", pytest.fail)  # refused before anything is read
 
     error = refused(runner, "--input", runner.save(adata_sc), "--config", runner.config)
 

@@ -53,7 +53,7 @@ def _guarded(command: Callable[[], None]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("interrupted: finished seeds are kept, --resume does the others", file=sys.stderr)
+        print("interrupted: --resume goes on with the seeds that are missing", file=sys.stderr)
         return INTERRUPTED
     return 0
 

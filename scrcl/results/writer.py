@@ -1,5 +1,7 @@
 """Writing a run: what is there is complete, and an earlier run is safe until it is replaced."""
 
+import errno
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -86,9 +88,12 @@ def check_free(run: RunFolder, existing: Existing) -> None:
     Raises
     ------
     InputError
-        If the folder holds something that is not a run, or a run and ``existing`` is "refuse".
+        If the folder holds something that is not a run, or a run and ``existing`` is "refuse", or
+        cannot be made.
     """
     check_one_of(existing, "existing", ("refuse", "resume", "overwrite"))
+    with writable(run.path):
+        _check_access(run.path)
     if not run.path.exists() or (run.path.is_dir() and not any(run.path.iterdir())):
         return
     if not run.environment:
@@ -167,6 +172,15 @@ def writing(
             remove_folder(run.path)
             _put_back(run)
         raise
+
+
+def _check_access(path: Path) -> None:
+    """Raise `OSError` if ``path``, of which the first folders are there, cannot be written."""
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
 
 
 def _tables(result: SeedResult) -> dict[str, pd.DataFrame]:
