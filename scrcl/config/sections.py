@@ -21,12 +21,16 @@ class DataConfig:
     Attributes
     ----------
     n_hvg
-        Number of highly variable genes; 0 keeps all genes.
+        Number of highly variable genes; 0 keeps all genes; None takes as many as there are cells,
+        from 2,000 to 5,000.
     hvg_flavor
         How scanpy ranks them: ``seurat`` on log values, ``seurat_v3`` on counts.
+    target_sum
+        Total that the counts of every cell are brought to before the logarithm; None: the median
+        of the cells' totals.
     values
-        Model input X: raw ``counts``, ``log`` (log1p of counts per 10,000) or ``scaled`` (log
-        divided by each gene's SD, clipped at 10).
+        Model input X: raw ``counts``, ``log`` (log1p of counts per ``target_sum``) or ``scaled``
+        (log divided by each gene's SD, clipped at 10).
     graph
         Cells are neighbours in ``expression`` or in ``spatial`` position.
     graph_metric
@@ -46,8 +50,9 @@ class DataConfig:
         Leave unannotated spots out before anything else, as the official code does.
     """
 
-    n_hvg: Count = 2000
+    n_hvg: Count | None = 2000
     hvg_flavor: Literal["seurat", "seurat_v3"] = "seurat"
+    target_sum: Positive | None = 10_000.0
     values: Literal["counts", "log", "scaled"] = "counts"
     graph: Literal["expression", "spatial"] = "expression"
     graph_metric: Literal["cosine", "euclidean"] = "cosine"
@@ -128,14 +133,16 @@ class ClusterConfig:
     Attributes
     ----------
     method
-        ``kmeans`` is the paper's: cosine distance, 20 random starts.
+        ``kmeans`` is the paper's: cosine distance, 20 random starts. ``consensus`` (single cells):
+        of many partitions of learned and plain components. ``domains`` (spots): vote over components
+        smoothed on the tissue; it needs no network, so none is trained.
     embedding
         What is clustered: ``z`` = [z1, z2], ``e1``, ``e2`` or ``e`` = [e1, e2].
     n_refine
         Number of nearest spots whose majority replaces a spot's cluster; 0 = off.
     """
 
-    method: Literal["kmeans", "consensus"] = "kmeans"
+    method: Literal["kmeans", "consensus", "domains"] = "kmeans"
     embedding: Literal["z", "e1", "e2", "e"] = "z"
     n_refine: Count = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -39,14 +40,21 @@ _MAX_COVARIANCE = 5_000
 _BLOCK = 4_096  # cells
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Prepared:
     """What training needs, and what is needed to tell whose rows and columns these are."""
 
-    inputs: Inputs
+    x: CSR  # (n_kept, n_genes), the model's input before smoothing
+    adj: CSR  # (n_kept, n_kept), the cell graph
+    cfg: DataConfig
     log_norm: AnnData  # (n_kept, n_genes), log-normalised
     kept: NDArray[np.bool_]  # (n_obs,) cells of the input that take part
     notes: list[str]  # what was found, dropped or done otherwise than asked
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """What the network sees: dense, so made only when a network asks for it."""
+        return build_inputs(self.x, self.adj, self.cfg)
 
     @property
     def obs_names(self) -> pd.Index:
@@ -109,7 +117,9 @@ def prepare(
     if n_alone:
         notes.append(f"{n_alone:,} cells have no neighbour in the cell graph")
     return Prepared(
-        inputs=build_inputs(genes.x, adj, cfg),
+        x=genes.x,
+        adj=adj,
+        cfg=cfg,
         log_norm=genes.log_norm,
         kept=genes.kept,
         notes=notes,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     CSR: TypeAlias = sp.csr_matrix
 
 TARGET_SUM = 1e4  # counts per cell after normalisation
+_GENES_FOR_CELLS = (2_000, 5_000)
 MAX_SCALED = 10.0  # in standard deviations
 
 
@@ -79,23 +80,33 @@ def preprocess(
     var_names = unique_names(values.var_names, "gene", notes)[genes]
 
     full = ad.AnnData(X, pd.DataFrame(index=obs_names), pd.DataFrame(index=var_names))
-    log_norm = full if values.kind == "log" else log_normalize(full)
+    log_norm = full if values.kind == "log" else log_normalize(full, cfg.target_sum)
     if batch_key is not None:
         log_norm.obs["batch"] = grouping(adata, batch_key)[kept]
     counts = X if values.kind == "counts" else None
-    chosen = select_genes(log_norm, counts, n_hvg=cfg.n_hvg, flavor=cfg.hvg_flavor, notes=notes)
+    n_hvg = _as_many_as_cells(log_norm.n_obs) if cfg.n_hvg is None else cfg.n_hvg
+    chosen = select_genes(log_norm, counts, n_hvg=n_hvg, flavor=cfg.hvg_flavor, notes=notes)
     log_norm = ad.AnnData(
         log_norm.X[:, chosen], pd.DataFrame(index=obs_names), pd.DataFrame(index=var_names[chosen])
     )
     return Preprocessed(_model_input(log_norm.X, counts, chosen, wanted), log_norm, kept, notes)
 
 
-def log_normalize(adata: ad.AnnData) -> ad.AnnData:
-    """Copy of ``adata`` with ``X = log1p(10,000 x / total of the cell)``."""
+def log_normalize(adata: ad.AnnData, target_sum: float | None = TARGET_SUM) -> ad.AnnData:
+    """Copy of ``adata`` with ``X = log1p(target_sum x / total of the cell)``.
+
+    ``None`` stands for the median of the totals.
+    """
     adata = adata.copy()
-    sc.pp.normalize_total(adata, target_sum=TARGET_SUM)
+    sc.pp.normalize_total(adata, target_sum=target_sum)
     sc.pp.log1p(adata)
     return adata
+
+
+def _as_many_as_cells(n_obs: int) -> int:
+    """Genes that so many cells can tell apart from noise: few spots cannot rank 5,000."""
+    low, high = _GENES_FOR_CELLS
+    return min(max(n_obs, low), high)
 
 
 def scale_genes(X: CSR) -> CSR:

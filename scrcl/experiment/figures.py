@@ -77,10 +77,9 @@ def _figures(
     shown = _columns(labels) if slice_key is None else [*_columns(labels), slice_key]
     epoch = int(result.metrics["label_free"]["epoch"])
     best = epoch if epoch < len(result.history) else None
-    figures = {
-        "umap": lambda: pl.umap(clustered, shown),
-        "training_curve": lambda: pl.training_curve(result.history, best_epoch=best),
-    }
+    figures = {"umap": lambda: pl.umap(clustered, shown)}
+    if len(result.history):
+        figures["training_curve"] = lambda: pl.training_curve(result.history, best_epoch=best)
     stability, curve = result.stability, result.curve
     if stability is not None and result.confidence is not None:
         figures["stability"] = lambda: pl.stability(clustered, stability)

@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scrcl.clustering import Clustering, consensus_clusters, cosine_kmeans, majority_vote
+from scrcl.clustering import (
+    Clustering,
+    consensus_clusters,
+    cosine_kmeans,
+    domain_clusters,
+    majority_vote,
+)
 from scrcl.metrics import score
 from scrcl.train import fit
 
 if TYPE_CHECKING:
     import pandas as pd
+    import scipy.sparse as sp
     import torch
     from numpy.typing import NDArray
 
@@ -46,12 +53,15 @@ class Spots:
 class Setup:
     """What all seeds of an experiment share. There is no label in it."""
 
-    inputs: Inputs
     config: Config
     n_clusters: NClusters
     device: torch.device
+    inputs: Inputs | None = None
+    """What the network sees; ``None`` if the method of clustering needs none."""
     components: tuple[NDArray[np.float32], ...] = ()
-    """Principal components of expression, each (n_obs, width): the consensus hears them too."""
+    """Principal components of expression, each (n_obs, width), for the methods that use them."""
+    adj: sp.csr_matrix | None = None
+    """Cell graph, for the method that smooths over it."""
     spots: Spots | None = None
     """``None``: single cells."""
     progress: bool = False
@@ -72,6 +82,8 @@ class LabelFree:
 def run_seed(setup: Setup, seed: int, *, oracle: Oracle | None = None) -> LabelFree:
     """Train and cluster. An oracle may watch; it cannot change the outcome by a bit."""
     cfg = setup.config
+    if setup.inputs is None:
+        return _without_network(setup, seed)
     trained = fit(
         setup.inputs,
         cfg.model,
@@ -92,6 +104,15 @@ def run_seed(setup: Setup, seed: int, *, oracle: Oracle | None = None) -> LabelF
         history=trained.history,
         epoch=epoch,
     )
+
+
+def _without_network(setup: Setup, seed: int) -> LabelFree:
+    """Domains by smoothing and voting alone."""
+    assert setup.adj is not None  # without it, a network had to be there
+    clustering, points = domain_clusters(
+        setup.components[0], setup.adj, setup.n_clusters, seed=seed
+    )
+    return LabelFree(clustering=clustering, embedding=points, history=[], epoch=0)
 
 
 def embedding(views: Views, name: str) -> NDArray[np.float32]:

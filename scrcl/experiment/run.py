@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import pandas as pd
 from scrcl import __version__
 from scrcl._validate import InputError
 from scrcl.config import to_yaml
-from scrcl.data.components import expression_components
+from scrcl.data.components import components, expression_components
 from scrcl.data.prepare import prepare
 from scrcl.data.validate import grouping, spatial_coords
 from scrcl.experiment.figures import draw
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from scrcl.results import RunFolder, RunWriter
 
 log = logging.getLogger(__name__)
+
+N_SMOOTHED_COMPONENTS = 100
+"""Components that are smoothed on a tissue: noise that smoothing removes must not be cut off before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +84,10 @@ def run_experiment(experiment: Experiment) -> Outcome:
     cells = _Cells(prepared.obs_names, data.adata.obs_names[~prepared.kept], truth)
     n_clusters = resolve_n_clusters(experiment, truth, len(cells.clustered))
     setup = Setup(
-        inputs=prepared.inputs,
         config=experiment.config,
         n_clusters=n_clusters,
         device=device,
-        components=_components(prepared, experiment),
+        **_material(prepared, experiment.config.cluster.method),
         spots=_spots(data, prepared) if experiment.config.task == "st" else None,
         progress=experiment.progress,
     )
@@ -125,10 +127,15 @@ def _prepare(data: Dataset, experiment: Experiment) -> Prepared:
     return prepared
 
 
-def _components(prepared: Prepared, experiment: Experiment) -> tuple[NDArray[np.float32], ...]:
-    if experiment.config.cluster.method != "consensus":
-        return ()
-    return tuple(expression_components(prepared.log_norm.X))
+def _material(prepared: Prepared, method: str) -> dict[str, Any]:
+    """Fields of `Setup` that the method of clustering asks for; the dense ones only if it does."""
+    if method == "domains":
+        wide = components(prepared.x, N_SMOOTHED_COMPONENTS)
+        return {"components": (wide,), "adj": prepared.adj}
+    if method == "consensus":
+        plain = tuple(expression_components(prepared.log_norm.X))
+        return {"inputs": prepared.inputs, "components": plain}
+    return {"inputs": prepared.inputs}
 
 
 def _truth(data: Dataset, prepared: Prepared, experiment: Experiment) -> pd.Series | None:

@@ -71,6 +71,11 @@ class Experiment:
             raise InputError(msg)
         for seed in self.seeds:
             check_range(seed, "seed", 0, _MAX_SEED)
+        method = self.config.cluster.method
+        if method == "domains" and (self.config.task == "sc" or self.oracle):
+            wanted = "spots" if self.config.task == "sc" else "no oracle, as it trains no network"
+            msg = f"cluster.method: got 'domains', wanted {wanted}. Choose --preset paper."
+            raise InputError(msg)
         if self.config.task == "sc" and self.config.cluster.n_refine:
             msg = (
                 f"cluster.n_refine: got {self.config.cluster.n_refine} for single cells, wanted 0. "

@@ -1,0 +1,184 @@
+"""The label-free clustering of a tissue: components smoothed over the graph, and a vote.
+
+No network takes part. On the sets at hand the learned embedding, clustered in the same way, was
+behind the smoothed components, and adding it to the vote did not help (see the README).
+"""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
+
+from scrcl._validate import InputError
+from scrcl.clustering.consensus import by_size
+from scrcl.clustering.lowpass import best_strength, graph_laplacian, low_pass
+from scrcl.clustering.n_clusters import best_n_clusters
+from scrcl.clustering.result import Clustering
+
+# Range searched if none is given: two or three coarse halves of a tissue always agree best.
+DEFAULT_RANGE = (4, 11)
+# The 30 voters: numbers of components, strengths in units of the best one, orders of the filter.
+_N_COMPONENTS = (8, 10, 12, 15, 20)
+_SCALES = (0.7, 1.0, 1.4)
+_ORDERS = (1, 2)
+# Components that choose the strength, and how far components are brought to equal variance.
+_N_JUDGED = 20
+_WHITENING = 0.75
+_N_STARTS = 3
+_MAX_ROUNDS = 30
+
+
+def domain_clusters(
+    components: NDArray[np.floating],
+    adj: sp.csr_matrix,
+    n_clusters: int | tuple[int, int] | None,
+    *,
+    seed: int,
+) -> tuple[Clustering, NDArray[np.float32]]:
+    """Find the domains of a tissue.
+
+    Components of expression are smoothed over the graph of the spots, by generalised
+    cross-validation as strongly as the tissue calls for; k-means on 30 variants (strength, order,
+    number of components) is brought to one vote for every spot, and the votes are smoothed once
+    more, so that lone spots follow the tissue around them. Linear in the number of spots.
+
+    Parameters
+    ----------
+    components
+        Principal components of expression, (n_obs, n_components), about 100.
+    adj
+        Graph of neighbouring spots, (n_obs, n_obs), binary and symmetric.
+    n_clusters
+        A number, a range to find it in, or ``None``: found from 4 to 11.
+    seed
+        Seed of k-means.
+
+    Returns
+    -------
+    Domains from the largest to the smallest, with each spot's share of the votes as confidence, its
+    mean as stability, and, if the number was found, its curve; and the smoothed components,
+    (n_obs, at most 20).
+
+    Raises
+    ------
+    InputError
+        If more domains are asked for than there are different spots.
+    """
+    laplacian = graph_laplacian(adj)
+    members, embedding, strength = _members(components, laplacian)
+    n_distinct = len(np.unique(embedding, axis=0))
+    curve = None
+    if not isinstance(n_clusters, int):
+        low, high = (max(min(bound, n_distinct - 1), 2) for bound in n_clusters or DEFAULT_RANGE)
+        curve = _curve(members, range(low, high + 1), seed=seed)
+        n_clusters = best_n_clusters(curve)
+    if n_clusters > n_distinct:
+        msg = (
+            f"n_clusters: got {n_clusters}, wanted at most {n_distinct}: no more spots differ. "
+            "Ask for fewer domains."
+        )
+        raise InputError(msg)
+    votes = _vote(_runs(members, n_clusters, seed=seed), seed=seed)
+    votes = low_pass(votes, laplacian, strength)
+    labels = by_size(votes.argmax(axis=1))
+    confidence = votes.max(axis=1).clip(0, 1)
+    clustering = Clustering(
+        labels=labels,
+        confidence=confidence.astype(np.float32),
+        stability=np.bincount(labels, confidence) / np.bincount(labels),
+        curve=curve,
+    )
+    return clustering, embedding.astype(np.float32)
+
+
+def _members(
+    components: NDArray[np.floating], laplacian: sp.csr_matrix
+) -> tuple[list[NDArray[np.float64]], NDArray[np.float64], float]:
+    """Smoothed components of all voters, those at the best strength, and that strength."""
+    judged = components[:, :_N_JUDGED].astype(np.float64)
+    strengths = {order: best_strength(judged, laplacian, order=order) for order in _ORDERS}
+    smoothed = {}
+    for scale, order in product(_SCALES, _ORDERS):
+        smooth = low_pass(components, laplacian, scale * strengths[order], order=order)
+        smoothed[scale, order] = _whitened(smooth)
+    members = [
+        smoothed[scale, order][:, :width]
+        for width, scale, order in product(_N_COMPONENTS, _SCALES, _ORDERS)
+    ]
+    return members, smoothed[1.0, 1], strengths[1]
+
+
+def _whitened(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Components of smoothed values, the weak ones lifted."""
+    centred: NDArray[np.float64] = values - values.mean(axis=0)
+    variances, axes = np.linalg.eigh(centred.T @ centred / len(centred))
+    order = variances.argsort()[::-1][: max(_N_COMPONENTS)]
+    order = order[variances[order] > 1e-12 * max(variances.max(), 1e-300)]
+    if not order.size:
+        return centred[:, :1]
+    whitened: NDArray[np.float64] = centred @ axes[:, order] / variances[order] ** (_WHITENING / 2)
+    return whitened
+
+
+def _runs(
+    members: list[NDArray[np.float64]], n_clusters: int, *, seed: int
+) -> list[NDArray[np.intp]]:
+    """K-means on every member, each from its own stream of random numbers."""
+    seeds = np.random.SeedSequence(seed).generate_state(len(members))
+    return [
+        KMeans(n_clusters, n_init=_N_STARTS, random_state=int(own)).fit_predict(points)
+        for own, points in zip(seeds, members, strict=True)
+    ]
+
+
+def _vote(runs: list[NDArray[np.intp]], *, seed: int) -> NDArray[np.float64]:
+    """Share of the runs that put a spot into each domain, (n_obs, k).
+
+    Started from k-means on the leading components of all runs' indicators; then every run's
+    clusters are matched to the domains (Hungarian) and vote, until no spot moves.
+    """
+    n_clusters = int(max(run.max() for run in runs)) + 1
+    indicators, axes, _ = _vote_components(runs)
+    start = indicators @ axes[:, :n_clusters]
+    labels = KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(start)
+    rows = np.arange(len(labels))
+    for _ in range(_MAX_ROUNDS):
+        votes = np.zeros((len(labels), n_clusters))
+        for run in runs:
+            table = sp.coo_matrix((np.ones(len(run)), (labels, run)), (n_clusters, n_clusters))
+            domains, clusters = linear_sum_assignment(-table.toarray())
+            matched = np.empty(n_clusters, dtype=np.intp)
+            matched[clusters] = domains
+            votes[rows, matched[run]] += 1 / len(runs)
+        voted = votes.argmax(axis=1)
+        if np.array_equal(voted, labels):
+            break
+        labels = voted
+    return votes
+
+
+def _vote_components(
+    runs: list[NDArray[np.intp]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Centred indicators of all runs, their principal axes and variances, the largest first."""
+    indicators = np.concatenate([np.eye(run.max() + 1)[run] for run in runs], axis=1)
+    indicators -= indicators.mean(axis=0)
+    variances, axes = np.linalg.eigh(indicators.T @ indicators / len(indicators))
+    return indicators, axes[:, ::-1], variances[::-1]
+
+
+def _curve(members: list[NDArray[np.float64]], numbers: range, *, seed: int) -> pd.DataFrame:
+    """Judge numbers of domains by the gap behind the (k-1)-th variance of the runs' indicators.
+
+    If all runs agree on k domains, their indicators have k - 1 directions and nothing beyond.
+    """
+    rows = []
+    for n_clusters in numbers:
+        variances = _vote_components(_runs(members, n_clusters, seed=seed))[2]
+        gap = variances[n_clusters - 2] / max(variances[n_clusters - 1], 1e-12)
+        rows.append((n_clusters, float(np.log(max(gap, 1e-12)))))
+    return pd.DataFrame(rows, columns=["n_clusters", "criterion"])
