@@ -1,0 +1,120 @@
+"""The methods for single cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from benchmarks import baselines, ours
+from benchmarks.common import Found, Method, Stopwatch
+from scrcl.config import paper_defaults
+from scrcl.data.graph import knn_graph, normalized_adjacency, smooth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from benchmarks.baselines import Points
+    from benchmarks.common import Runner
+    from scrcl.experiment.source import Dataset
+
+    Cluster: TypeAlias = Callable[[Points, int, int], NDArray[np.integer]]
+
+N_SMOOTH = 2
+"""Times that the training-free diffusion averages over neighbours."""
+
+ABLATIONS: dict[str, dict[str, object]] = {
+    "ours_no_hea": {"train.lambda_hea": 0.0},
+    "ours_no_ndc": {"train.lambda_ndc": 0.0},
+    "ours_no_cvc": {"train.lambda_cvc": 0.0},
+    "ours_counts": {"data.values": "counts"},
+    "ours_smooth22": {"data.n_smooth": (2, 2)},
+}
+
+
+def plain(points: Callable[[baselines.Expression], Points], cluster: Cluster) -> Runner:
+    """Make a runner of a training-free method."""
+
+    def run(data: Dataset, names: Sequence[str], seed: int) -> Iterator[Found]:
+        clock = Stopwatch()
+        found = baselines.expression(data.without_labels())
+        labels = cluster(points(found), _n_classes(data, found), seed)
+        for name in names:
+            yield Found(name, labels, found.kept, clock())
+
+    return run
+
+
+def diffused(found: baselines.Expression) -> Points:
+    """Components, averaged twice over the graph of 15 neighbours: a low-pass filter."""
+    points = baselines.pcs(found)
+    graph = knn_graph(points, baselines.N_NEIGHBORS, metric="euclidean")
+    return smooth(points, normalized_adjacency(graph), N_SMOOTH)
+
+
+def run_scvi(data: Dataset, names: Sequence[str], seed: int) -> Iterator[Found]:
+    """Train scVI once; cluster its latent space by k-means and by Leiden at resolution 1."""
+    clock = Stopwatch()
+    adata = data.without_labels()
+    found = baselines.expression(adata)
+    latent, n_clusters = baselines.scvi_latent(adata, found, seed), _n_classes(data, found)
+    clusterers: dict[str, Cluster] = {
+        "scvi_kmeans": baselines.kmeans,
+        "scvi_leiden": baselines.leiden,
+    }
+    shared = clock()
+    for name in names:
+        clock = Stopwatch()
+        yield Found(name, clusterers[name](latent, n_clusters, seed), found.kept, shared + clock())
+
+
+def _n_classes(data: Dataset, found: baselines.Expression) -> int:
+    assert data.labels is not None  # sets without labels are not benchmarked
+    return int(data.labels[found.kept].nunique())
+
+
+def _baseline(name: str, run: Runner, **more: str) -> Method:
+    params = {**baselines.PARAMS, "n_smooth": N_SMOOTH}
+    return Method(
+        name=name,
+        group=more.get("group", name),
+        run=run,
+        params=params,
+        is_baseline=True,
+        needs=more.get("needs"),
+    )
+
+
+def _own(name: str, group: str, run: Runner, changes: dict[str, object] | None = None) -> Method:
+    config = ours.default_config("sc", changes)
+    return Method(name=name, group=group, run=run, params=ours.params(config), code=ours.CELLS_CODE)
+
+
+def _methods() -> Iterator[Method]:
+    yield _baseline("leiden_res1", plain(baselines.pcs, baselines.leiden))
+    yield _baseline("leiden_k", plain(baselines.pcs, baselines.leiden_matched))
+    yield _baseline("pca_kmeans", plain(baselines.pcs, baselines.kmeans))
+    yield _baseline("pca_tied_gmm", plain(baselines.pcs, baselines.tied_gmm))
+    yield _baseline("diffusion_tied_gmm", plain(diffused, baselines.tied_gmm))
+    for name in ("scvi_kmeans", "scvi_leiden"):
+        yield _baseline(name, run_scvi, group="scvi", needs="scvi")
+    paper = ours.params(paper_defaults("sc"))
+    for name in ("paper_last", "paper_oracle"):
+        yield Method(
+            name=name, group="paper", run=ours.run_paper("sc"), params=paper, code=ours.PAPER_CODE
+        )
+    config = ours.default_config("sc")
+    trained = ours.clusterings(config, "ours_k", ours.CLUSTERING_VARIANTS)
+    yield _own("ours_k", "ours", trained)
+    # Trained anew: the width of the refined views depends on k, which this one may not know.
+    yield _own("ours_auto", "ours_auto", ours.run_config(config, find_k=True))
+    yield _own("ours_no_net", "ours_no_net", ours.without_network(config))
+    for name in ours.CLUSTERING_VARIANTS:
+        yield _own(name, "ours", trained)
+    for name, changes in ABLATIONS.items():
+        run = ours.run_config(ours.default_config("sc", changes))
+        yield _own(name, name, run, changes)
+
+
+METHODS: dict[str, Method] = {method.name: method for method in _methods()}
