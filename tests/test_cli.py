@@ -56,7 +56,7 @@ def test_a_bare_tissue_run_says_that_the_tissue_is_simulated(tmp_path: Path) -> 
     assert "Warning" not in done.stderr
     figures = tmp_path / "results" / "ST" / "simulated_tissue" / "default" / "figures"
     drawn = {path.stem for path in figures.iterdir()}
-    assert drawn >= {"domains", "paga", "training_curve", "umap"}
+    assert drawn >= {"domains", "paga", "umap"}
 
 
 def test_a_fault_is_one_line_and_exit_code_2(tmp_path: Path) -> None:

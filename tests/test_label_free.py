@@ -32,16 +32,14 @@ def found(run: Path) -> dict[str, bytes]:
     return {name: (run / "seed_3" / name).read_bytes() for name in RESULTS}
 
 
-@pytest.mark.parametrize("method", ["kmeans", "consensus"])
 @pytest.mark.parametrize(
-    ("task", "data", "key"),
-    [("sc", "adata_sc", "cell_type1"), ("st", "adata_st", "ground_truth")],
-    ids=["sc", "st"],
+    ("task", "method"),
+    [("sc", "kmeans"), ("sc", "consensus"), ("st", "kmeans"), ("st", "domains")],
 )
 def test_clusters_and_embedding_are_bit_equal_whatever_the_labels(
-    runner: Runner, request: pytest.FixtureRequest, task: str, data: str, key: str, method: str
+    runner: Runner, adata_sc: ad.AnnData, adata_st: ad.AnnData, task: str, method: str
 ) -> None:
-    adata = request.getfixturevalue(data)
+    adata, key = (adata_sc, "cell_type1") if task == "sc" else (adata_st, "ground_truth")
     settings = ("--n-clusters", 3, "--seeds", 3, "--set", f"method={method}")
     expected = found(runner.fast(task, adata, *settings))
 
