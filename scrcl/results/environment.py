@@ -12,9 +12,7 @@ from pathlib import Path
 PACKAGES = (
     "scrcl",
     "anndata",
-    "harmonypy",
     "igraph",
-    "leidenalg",
     "numpy",
     "pandas",
     "pynndescent",
