@@ -277,6 +277,21 @@ def test_the_oracle_without_labels_is_refused(runner: Runner, adata_sc: ad.AnnDa
     assert "oracle: got no labels" in error
 
 
+def test_labels_on_cells_that_take_no_part_are_no_labels(
+    runner: Runner, adata_sc: ad.AnnData
+) -> None:
+    X = dense(adata_sc)
+    X[0] = 0.0
+    adata = with_x(X)(adata_sc)
+    adata.obs["cell_type1"] = ["a"] + [None] * 44
+
+    assert "no cell that takes part has one" in passed(runner, adata, "--n-clusters", 3)
+    error = refused(
+        runner, "--input", runner.save(adata), "--oracle", "--n-clusters", 3, "--resume"
+    )
+    assert "oracle: got no labels" in error
+
+
 # ---------------------------------------------------------------- settings
 
 
@@ -295,6 +310,7 @@ def test_the_oracle_without_labels_is_refused(runner: Runner, adata_sc: ad.AnnDa
         pytest.param(["--set", "lr=-1"], "train.lr: got -1.0, .* above 0", id="value"),
         pytest.param(["--set", "lr"], "--set: invalid", id="no value"),
         pytest.param(["--set", "n_refine=5"], "cluster.n_refine: got 5 for single", id="task"),
+        pytest.param(["--set", "method=domains"], "got 'domains', wanted spots", id="method"),
         pytest.param(["--device", "tpu"], "device: got 'tpu'", id="device"),
         pytest.param(["--preset", "best"], "--preset: invalid choice", id="preset"),
         pytest.param(["--resume", "--overwrite"], "got both --resume and --overwrite", id="both"),
@@ -363,6 +379,16 @@ def test_a_slice_column_must_put_every_spot_on_a_slice(
     path = runner.save(adata_st)
 
     assert expected in refused(runner, "--input", path, "--slice-key", "slide", script="st")
+
+
+def test_the_oracle_of_a_method_that_trains_nothing_is_refused(
+    runner: Runner, adata_st: ad.AnnData
+) -> None:
+    settings = ("--set", "method=domains", "--oracle")
+
+    error = refused(runner, "--input", runner.save(adata_st), *settings, script="st")
+
+    assert "wanted no oracle, as it trains no network" in error
 
 
 def test_a_slice_column_for_several_inputs_is_refused(runner: Runner, adata_st: ad.AnnData) -> None:
