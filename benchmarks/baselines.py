@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import scanpy as sc
 from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
+from benchmarks.common import Found, Stopwatch
 from scrcl.config import DataConfig
 from scrcl.data.components import components
 from scrcl.data.preprocess import preprocess
@@ -18,12 +20,16 @@ from scrcl.data.validate import unique_names
 from scrcl.data.values import find_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from benchmarks.common import Runner
+    from scrcl.experiment.source import Dataset
+
     Labels: TypeAlias = NDArray[np.integer]
     Points: TypeAlias = NDArray[np.floating]
+    Cluster: TypeAlias = Callable[[Points, int, int], Labels]
 
 N_HVG = 2000
 N_PCS = 30
@@ -65,14 +71,53 @@ def expression(adata: ad.AnnData, n_hvg: int = N_HVG) -> Expression:
     return Expression(done.log_norm, done.kept)
 
 
-def pcs(found: Expression) -> Points:
+def pcs(data: Dataset, found: Expression) -> Points:
     """Return 30 principal components of log-normalised expression, (n_kept, 30)."""
+    del data  # expression is all
     return components(found.log_norm.X, N_PCS)
+
+
+def narrowed(points: Points) -> Points:
+    """Return the 30 principal components of dense points, (n_kept, 30)."""
+    fitted: Points = PCA(min(N_PCS, *points.shape), random_state=0).fit_transform(points)
+    return fitted
+
+
+def n_classes(data: Dataset, found: Expression) -> int:
+    """Count the classes of the cells that take part."""
+    assert data.labels is not None  # sets without labels are not benchmarked
+    return int(data.labels[found.kept].nunique())
+
+
+def runner(
+    points: Callable[[Dataset, Expression], Points], cluster: Cluster, *, n_hvg: int = N_HVG
+) -> Runner:
+    """Make a runner of a training-free method.
+
+    Parameters
+    ----------
+    points
+        From data and preprocessed expression to what is clustered, (n_kept, n_features).
+    cluster
+        From that, the true number of classes and a seed to clusters.
+    n_hvg
+        Number of variable genes.
+    """
+
+    def run(data: Dataset, names: Sequence[str], seed: int) -> Iterator[Found]:
+        clock = Stopwatch()
+        found = expression(data.without_labels(), n_hvg)
+        labels = cluster(points(data, found), n_classes(data, found), seed)
+        for name in names:
+            yield Found(name, labels, found.kept, clock())
+
+    return run
 
 
 def kmeans(points: Points, n_clusters: int, seed: int) -> Labels:
     """Best of ten runs of k-means."""
-    return KMeans(n_clusters, n_init=N_STARTS, random_state=seed).fit_predict(points)
+    labels: Labels = KMeans(n_clusters, n_init=N_STARTS, random_state=seed).fit_predict(points)
+    return labels
 
 
 def tied_gmm(points: Points, n_clusters: int, seed: int) -> Labels:
@@ -89,7 +134,8 @@ def tied_gmm(points: Points, n_clusters: int, seed: int) -> Labels:
         max_iter=200,
         random_state=seed,
     )
-    return model.fit_predict(points)
+    labels: Labels = model.fit_predict(points)
+    return labels
 
 
 def leiden_labels(points: Points, seed: int) -> Callable[[float], Labels]:
@@ -108,7 +154,8 @@ def leiden_labels(points: Points, seed: int) -> Callable[[float], Labels]:
             directed=False,
             random_state=seed,
         )
-        return cells.obs["leiden"].astype(int).to_numpy()
+        labels: Labels = cells.obs["leiden"].astype(int).to_numpy()
+        return labels
 
     return cluster
 

@@ -145,7 +145,7 @@ def run_all(jobs: Sequence[Job]) -> list[str]:
     are forked from one clean process that has the slow imports behind it.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["scanpy", "torch", "scrcl.experiment"])
+    context.set_forkserver_preload(["torch", "scrcl.experiment", "benchmarks.warm"])
     failed = []
     for number, job in enumerate(jobs, 1):
         names = ", ".join(job.targets)
@@ -196,3 +196,4 @@ def limit_threads(n_threads: int) -> None:
     """Limit the threads of the processes to come."""
     for name in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
         os.environ[f"{name}_NUM_THREADS"] = str(n_threads)
+    os.environ["NUMBA_THREADING_LAYER"] = "workqueue"  # the one that survives a fork

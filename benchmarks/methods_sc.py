@@ -33,22 +33,9 @@ ABLATIONS: dict[str, dict[str, object]] = {
 }
 
 
-def plain(points: Callable[[baselines.Expression], Points], cluster: Cluster) -> Runner:
-    """Make a runner of a training-free method."""
-
-    def run(data: Dataset, names: Sequence[str], seed: int) -> Iterator[Found]:
-        clock = Stopwatch()
-        found = baselines.expression(data.without_labels())
-        labels = cluster(points(found), _n_classes(data, found), seed)
-        for name in names:
-            yield Found(name, labels, found.kept, clock())
-
-    return run
-
-
-def diffused(found: baselines.Expression) -> Points:
+def diffused(data: Dataset, found: baselines.Expression) -> Points:
     """Components, averaged twice over the graph of 15 neighbours: a low-pass filter."""
-    points = baselines.pcs(found)
+    points = baselines.pcs(data, found)
     graph = knn_graph(points, baselines.N_NEIGHBORS, metric="euclidean")
     return smooth(points, normalized_adjacency(graph), N_SMOOTH)
 
@@ -58,7 +45,7 @@ def run_scvi(data: Dataset, names: Sequence[str], seed: int) -> Iterator[Found]:
     clock = Stopwatch()
     adata = data.without_labels()
     found = baselines.expression(adata)
-    latent, n_clusters = baselines.scvi_latent(adata, found, seed), _n_classes(data, found)
+    latent, n_clusters = baselines.scvi_latent(adata, found, seed), baselines.n_classes(data, found)
     clusterers: dict[str, Cluster] = {
         "scvi_kmeans": baselines.kmeans,
         "scvi_leiden": baselines.leiden,
@@ -67,11 +54,6 @@ def run_scvi(data: Dataset, names: Sequence[str], seed: int) -> Iterator[Found]:
     for name in names:
         clock = Stopwatch()
         yield Found(name, clusterers[name](latent, n_clusters, seed), found.kept, shared + clock())
-
-
-def _n_classes(data: Dataset, found: baselines.Expression) -> int:
-    assert data.labels is not None  # sets without labels are not benchmarked
-    return int(data.labels[found.kept].nunique())
 
 
 def _baseline(name: str, run: Runner, **more: str) -> Method:
@@ -92,11 +74,11 @@ def _own(name: str, group: str, run: Runner, changes: dict[str, object] | None =
 
 
 def _methods() -> Iterator[Method]:
-    yield _baseline("leiden_res1", plain(baselines.pcs, baselines.leiden))
-    yield _baseline("leiden_k", plain(baselines.pcs, baselines.leiden_matched))
-    yield _baseline("pca_kmeans", plain(baselines.pcs, baselines.kmeans))
-    yield _baseline("pca_tied_gmm", plain(baselines.pcs, baselines.tied_gmm))
-    yield _baseline("diffusion_tied_gmm", plain(diffused, baselines.tied_gmm))
+    yield _baseline("leiden_res1", baselines.runner(baselines.pcs, baselines.leiden))
+    yield _baseline("leiden_k", baselines.runner(baselines.pcs, baselines.leiden_matched))
+    yield _baseline("pca_kmeans", baselines.runner(baselines.pcs, baselines.kmeans))
+    yield _baseline("pca_tied_gmm", baselines.runner(baselines.pcs, baselines.tied_gmm))
+    yield _baseline("diffusion_tied_gmm", baselines.runner(diffused, baselines.tied_gmm))
     for name in ("scvi_kmeans", "scvi_leiden"):
         yield _baseline(name, run_scvi, group="scvi", needs="scvi")
     paper = ours.params(paper_defaults("sc"))

@@ -12,6 +12,7 @@ from scrcl.config import configs_dir, load_config, override, paper_defaults, to_
 from scrcl.data.components import expression_components
 from scrcl.data.prepare import Prepared, prepare
 from scrcl.experiment.protocols import Oracle, Setup, Spots, run_seed
+from scrcl.experiment.run import _material
 from scrcl.seed import resolve_device
 
 if TYPE_CHECKING:
@@ -32,6 +33,12 @@ _TRAINING = (
     *(f"scrcl/data/{name}.py" for name in ("genes", "graph", "prepare", "preprocess", "values")),
 )
 PAPER_CODE = (*_TRAINING, "scrcl/clustering/kmeans.py")
+DOMAINS_CODE = (
+    *(f"scrcl/data/{n}.py" for n in ("components", "genes", "graph", "prepare", "preprocess")),
+    *(f"scrcl/data/{n}.py" for n in ("spatial", "values")),
+    *(f"scrcl/clustering/{n}.py" for n in ("consensus", "domains", "lowpass", "n_clusters")),
+    "scrcl/experiment/protocols.py",
+)
 CELLS_CODE = (
     *PAPER_CODE,
     "scrcl/data/components.py",
@@ -59,14 +66,11 @@ def prepared_setup(data: Dataset, config: Config, *, find_k: bool) -> tuple[Prep
     if config.task == "st":
         coords = np.asarray(data.adata.obsm["spatial"], dtype=np.float64)[prepared.kept]
         spots = Spots(coords=coords, slices=None)
-    has_consensus = config.cluster.method == "consensus"
-    components = expression_components(prepared.log_norm.X) if has_consensus else ()
     return prepared, Setup(
-        inputs=prepared.inputs,
         config=config,
         n_clusters=None if find_k else int(data.labels[prepared.kept].nunique()),
         device=resolve_device("auto"),
-        components=tuple(components),
+        **_material(prepared, config.cluster.method),  # what a script gives to that method
         spots=spots,
     )
 
@@ -89,8 +93,11 @@ def without_network(config: Config) -> Runner:
 
     def run(data: Dataset, names: Sequence[str], seed: int) -> Iterator[Found]:
         clock = Stopwatch()
-        prepared, setup = prepared_setup(data, config, find_k=False)
-        labels = consensus_clusters(setup.components, setup.n_clusters, seed=seed).labels
+        prepared = prepare(data.without_labels(), config.data)
+        assert data.labels is not None  # sets without labels are not benchmarked
+        components = expression_components(prepared.log_norm.X)
+        n_clusters = int(data.labels[prepared.kept].nunique())
+        labels = consensus_clusters(components, n_clusters, seed=seed).labels
         for name in names:
             yield Found(name, labels, prepared.kept, clock())
 
