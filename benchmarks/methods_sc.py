@@ -81,11 +81,9 @@ def _methods() -> Iterator[Method]:
     yield _baseline("diffusion_tied_gmm", baselines.runner(diffused, baselines.tied_gmm))
     for name in ("scvi_kmeans", "scvi_leiden"):
         yield _baseline(name, run_scvi, group="scvi", needs="scvi")
-    paper = ours.params(paper_defaults("sc"))
+    paper, run = ours.params(paper_defaults("sc")), ours.run_paper("sc")
     for name in ("paper_last", "paper_oracle"):
-        yield Method(
-            name=name, group="paper", run=ours.run_paper("sc"), params=paper, code=ours.PAPER_CODE
-        )
+        yield Method(name=name, group="paper", run=run, params=paper, code=ours.PAPER_CODE)
     config = ours.default_config("sc")
     trained = ours.clusterings(config, "ours_k", ours.CLUSTERING_VARIANTS)
     yield _own("ours_k", "ours", trained)
