@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks import baselines, ours
+from benchmarks import baselines, ours, packages
+from benchmarks.baselines import N_TISSUE_HVG as N_HVG
 from benchmarks.common import Method
 from scrcl.config import paper_defaults
-from scrcl.data.components import components
 from scrcl.data.graph import normalized_adjacency, smooth
 from scrcl.data.preprocess import scale_genes
 from scrcl.data.spatial import spatial_graph
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from benchmarks.common import Runner
     from scrcl.experiment.source import Dataset
 
-N_HVG = 3000
 N_NEIGHBORS = 6
 N_SMOOTH = 6
 N_SMOOTHED = 100
@@ -43,7 +42,9 @@ def diffused(data: Dataset, found: baselines.Expression) -> Points:
     """
     coords = spatial_coords(data.adata)[found.kept]
     norm_adj = normalized_adjacency(spatial_graph(coords, n_neighbors=N_NEIGHBORS))
-    points = smooth(components(scale_genes(found.log_norm.X), N_SMOOTHED), norm_adj, N_SMOOTH)
+    points = smooth(
+        baselines.sparse_pcs(scale_genes(found.log_norm.X), N_SMOOTHED), norm_adj, N_SMOOTH
+    )
     return baselines.narrowed(points)
 
 
@@ -56,6 +57,12 @@ def _methods() -> Iterator[Method]:
     }
     for name, run in plain.items():
         yield Method(name=name, group=name, run=run, params=PARAMS, is_baseline=True)
+    for name, run in (
+        ("cellcharter", packages.run_cellcharter),
+        ("banksy", packages.run_banksy),
+    ):
+        params = packages.PARAMS
+        yield Method(name=name, group=name, run=run, params=params, needs=name, is_baseline=True)
     paper, run = ours.params(paper_defaults("st")), ours.run_paper("st")
     code = (*ours.PAPER_CODE, "scrcl/data/spatial.py", "scrcl/clustering/spatial.py")
     for name in ("paper_last", "paper_oracle"):

@@ -10,8 +10,7 @@ import pandas as pd
 import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
-from benchmarks.baselines import N_PCS, expression, kmeans, leiden
-from scrcl.data.components import components
+from benchmarks.baselines import N_PCS, expression, kmeans, leiden, sparse_pcs
 
 N_CELLS, N_GENES = 60, 80
 
@@ -19,6 +18,6 @@ with threadpool_limits(1):
     counts = np.random.default_rng(0).poisson(1.0, (N_CELLS, N_GENES))
     names = pd.DataFrame(index=[str(i) for i in range(N_CELLS)])
     cells = ad.AnnData(sp.csr_matrix(counts, dtype=np.float32), names)
-    points = components(expression(cells).log_norm.X, N_PCS)
+    points = sparse_pcs(expression(cells).log_norm.X, N_PCS)
     leiden(points, 2, 0)
     kmeans(points, 2, 0)
