@@ -8,7 +8,6 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import scanpy as sc
-import scipy.sparse as sp
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
@@ -22,6 +21,7 @@ from scrcl.data.values import find_values
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import scipy.sparse as sp
     from numpy.typing import NDArray
 
     from benchmarks.common import Runner
