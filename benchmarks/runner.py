@@ -46,7 +46,17 @@ def main(argv: Sequence[str] | None, *, task: Task, name: str) -> int:
         Of the tables and the figure.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("scrcl").setLevel(logging.ERROR)
+    package = logging.getLogger("scrcl")
+    level = package.level
+    package.setLevel(logging.ERROR)
+    try:
+        return _run(argv, task=task, name=name)
+    finally:
+        package.setLevel(level)
+
+
+def _run(argv: Sequence[str] | None, *, task: Task, name: str) -> int:
+    """Do what `main` promises, while the package itself says nothing but errors."""
     registry = f"benchmarks.methods_{task}"
     methods: dict[str, Method] = importlib.import_module(registry).METHODS
     given = _parser(task, methods).parse_args(argv)
