@@ -76,11 +76,7 @@ class ConsensusTree:
 
     def affinity(self, labels: NDArray[np.intp]) -> NDArray[np.float64]:
         """Share of the partitions that put a cell with a cell of each cluster: (n_obs, k)."""
-        n_obs, n_clusters = len(labels), int(labels.max()) + 1
-        members = sp.csr_matrix(
-            (1.0 / np.bincount(labels)[labels], (labels, np.arange(n_obs))), (n_clusters, n_obs)
-        )
-        means = (members @ self.votes).toarray()  # (k, all clusters): mean votes of each cluster
+        means = _mean_votes(self.votes, labels)
         return np.asarray(self.votes @ means.T) / self.n_partitions
 
 
@@ -97,10 +93,7 @@ def consensus_tree(partitions: Iterable[NDArray[np.intp]], *, seed: int) -> Cons
     votes, n_partitions = _votes(partitions)
     leaves = _leaves(votes, seed=seed)
     sizes = np.bincount(leaves)
-    members = sp.csr_matrix(
-        (1.0 / sizes[leaves], (leaves, np.arange(len(leaves)))), (len(sizes), len(leaves))
-    )
-    means = (members @ votes).toarray()
+    means = _mean_votes(votes, leaves)
     apart = 1.0 - means @ means.T / n_partitions  # (n_leaves, n_leaves)
     merges, heights = _average_linkage(apart, sizes)
     return ConsensusTree(
@@ -130,6 +123,15 @@ def _votes(partitions: Iterable[NDArray[np.intp]]) -> tuple[sp.csr_matrix, int]:
     ones = np.ones(table.size, dtype=np.float32)
     votes = sp.csr_matrix((ones, table.ravel(), starts), shape=(n_obs, n_columns))
     return votes, n_partitions
+
+
+def _mean_votes(votes: sp.csr_matrix, groups: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Mean votes of each group of cells, (n_groups, all clusters of all partitions)."""
+    n_obs, sizes = len(groups), np.bincount(groups)
+    members = sp.csr_matrix(
+        (1.0 / sizes[groups], (groups, np.arange(n_obs))), shape=(len(sizes), n_obs)
+    )
+    return np.asarray((members @ votes).toarray())
 
 
 def _leaves(votes: sp.csr_matrix, *, seed: int) -> NDArray[np.intp]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import scipy.sparse as sp
 import torch
-from sklearn.decomposition import PCA
 
 from scrcl._keys import SPATIAL_GRAPH
 from scrcl._validate import InputError
+from scrcl.data.components import components
 from scrcl.data.graph import (
     gene_graph,
     knn_graph,
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     CSR: TypeAlias = sp.csr_matrix
 
-# Up to this many genes their covariance matrix is small enough to be decomposed as a whole.
-_MAX_COVARIANCE = 5_000
 _BLOCK = 4_096  # cells
 
 
@@ -97,7 +95,7 @@ def prepare(
     reuse_graph
         Take ``obsp["spatial_connectivities"]`` for the cell graph instead of building one.
     seed
-        For the approximate parts of the expression graph (PCA, neighbours) on large data.
+        For the approximate neighbours of the expression graph on large data.
 
     Raises
     ------
@@ -161,8 +159,7 @@ def expression_graph(log_norm: CSR, cfg: DataConfig, *, seed: int = 0) -> CSR:
     n_obs, n_genes = log_norm.shape
     points: CSR | NDArray[np.floating] = log_norm
     if n_obs >= cfg.pca_from and 0 < cfg.n_pcs < min(n_obs, n_genes):
-        solver = "covariance_eigh" if n_genes <= _MAX_COVARIANCE else "arpack"
-        points = PCA(cfg.n_pcs, svd_solver=solver, random_state=seed).fit_transform(log_norm)
+        points = components(log_norm, cfg.n_pcs)
     return knn_graph(points, cfg.n_neighbors, metric=cfg.graph_metric, seed=seed)
 
 

@@ -98,9 +98,10 @@ def run_seed(setup: Setup, seed: int, *, oracle: Oracle | None = None) -> LabelF
     views, epoch = trained.views, cfg.train.n_epochs
     if trained.best_views is not None and trained.best_epoch is not None:
         views, epoch = trained.best_views, trained.best_epoch
+    points = embedding(views, cfg.cluster.embedding)
     return LabelFree(
-        clustering=_cluster(views, setup, seed),
-        embedding=embedding(views, cfg.cluster.embedding),
+        clustering=_cluster(views, points, setup, seed),
+        embedding=points,
         history=trained.history,
         epoch=epoch,
     )
@@ -170,13 +171,12 @@ class Oracle:
         return self.spots.vote(self.best_labels, ORACLE_VOTERS)
 
 
-def _cluster(views: Views, setup: Setup, seed: int) -> Clustering:
-    """Cluster by the method of the configuration: the one place where methods are chosen."""
+def _cluster(views: Views, points: NDArray[np.float32], setup: Setup, seed: int) -> Clustering:
+    """Cluster what a network found, by the consensus of its views or k-means on ``points``."""
     cfg, wanted = setup.config.cluster, setup.n_clusters
-    points = embedding(views, cfg.embedding)
     if cfg.method == "consensus":
-        learned = {name: embedding(views, name) for name in ("e1", "e2", "e")}
-        return consensus_clusters([*setup.components, *learned.values()], wanted, seed=seed)
+        learned = [embedding(views, name) for name in ("e1", "e2", "e")]
+        return consensus_clusters([*setup.components, *learned], wanted, seed=seed)
     assert isinstance(wanted, int)  # `resolve_n_clusters` has seen to it
     labels: NDArray[np.integer] = cosine_kmeans(points, wanted, seed=seed)
     if setup.spots is not None and cfg.n_refine:

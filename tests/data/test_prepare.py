@@ -126,7 +126,7 @@ def test_more_components_than_genes_means_none(adata_sc):
 def test_a_thousand_genes_or_many_more_give_the_same_components(adata_sc, monkeypatch):
     cfg = replace(SC, pca_from=0, n_pcs=5)
     whole = prepare(adata_sc, cfg)
-    monkeypatch.setattr("scrcl.data.prepare._MAX_COVARIANCE", 10)
+    monkeypatch.setattr("scrcl.data.components._MAX_COVARIANCE", 10)
     assert same(prepare(adata_sc, cfg).inputs.adj, whole.inputs.adj)
 
 
