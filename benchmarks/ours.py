@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
 from benchmarks.common import Found, Stopwatch
-from scrcl.clustering import Clustering, consensus_clusters, cosine_kmeans
+from scrcl.clustering import cosine_kmeans
+from scrcl.clustering.cells import consensus_of
+from scrcl.clustering.partitions import partitions, spaces
 from scrcl.config import configs_dir, load_config, override, paper_defaults, to_yaml
-from scrcl.data.components import expression_components
 from scrcl.data.prepare import Prepared, prepare
-from scrcl.experiment.protocols import Oracle, Setup, Spots, run_seed
+from scrcl.experiment.protocols import Oracle, Setup, Spots, embedding, run_seed
 from scrcl.experiment.run import _material
 from scrcl.seed import resolve_device
+from scrcl.train import fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from scrcl.config import Config, Task
     from scrcl.experiment.source import Dataset
     from scrcl.nn.model import Views
-
-    Views_ = tuple[NDArray[np.float32], ...]
 
 _TRAINING = (
     "scrcl/nn",
@@ -88,70 +88,86 @@ def run_config(config: Config, *, find_k: bool = False) -> Runner:
     return run
 
 
-def without_network(config: Config) -> Runner:
-    """Make a runner of the consensus of plain components: nothing is learned."""
+def clusterings(config: Config, variants: Mapping[str, Variant]) -> Runner:
+    """Make a runner that trains and partitions once, and clusters in several ways.
 
-    def run(data: Dataset, names: Sequence[str], seed: int) -> Iterator[Found]:
-        clock = Stopwatch()
-        prepared = prepare(data.without_labels(), config.data)
-        assert data.labels is not None  # sets without labels are not benchmarked
-        components = expression_components(prepared.log_norm.X)
-        n_clusters = int(data.labels[prepared.kept].nunique())
-        labels = consensus_clusters(components, n_clusters, seed=seed).labels
-        for name in names:
-            yield Found(name, labels, prepared.kept, clock())
-
-    return run
-
-
-def clusterings(config: Config, own: str, variants: Mapping[str, Variant]) -> Runner:
-    """Make a runner that trains once with the true k and clusters in several ways.
+    What is charged to each is all that they share, and its own clustering.
 
     Parameters
     ----------
     config
-        With the consensus, and the embedding ``e``.
-    own
-        Name of the method that is the configuration as it is.
+        With the consensus, the embedding ``e`` and a width of the refined views that does not
+        depend on the number of clusters, which not all variants may know.
     variants
-        By name: from plain components, learned e1 and e2, number of clusters and seed to clusters.
+        By name of the method.
     """
+    assert config.cluster.method == "consensus"
     assert config.cluster.embedding == "e"  # so that both views can be had from it
+    assert config.model.n_latent is not None
 
     def run(data: Dataset, names: Sequence[str], seed: int) -> Iterator[Found]:
         clock = Stopwatch()
         prepared, setup = prepared_setup(data, config, find_k=False)
-        found = run_seed(setup, seed)
-        if own in names:
-            yield Found(own, found.clustering.labels, prepared.kept, clock())
-        e1, e2 = np.hsplit(found.embedding, 2)
-        n_clusters, shared = setup.n_clusters, clock()
-        assert isinstance(n_clusters, int)
+        learned = _learned(setup, seed)
+        e1, e2 = np.hsplit(learned, 2)
+        views = {"log": setup.components[0], "scaled": setup.components[1]}
+        members = {
+            name: [part for space in spaces([view]) for part in partitions(space, seed=seed)]
+            for name, view in {**views, "e1": e1, "e2": e2, "e": learned}.items()
+        }
+        n_classes, shared = setup.n_clusters, clock()
+        assert isinstance(n_classes, int)
         for name in names:
-            if name != own:
-                clock = Stopwatch()
-                labels = variants[name](setup.components, (e1, e2), n_clusters, seed)
-                yield Found(name, labels, prepared.kept, shared + clock())
+            clock = Stopwatch()
+            labels = variants[name](Material(learned, members, n_classes, seed))
+            yield Found(name, labels, prepared.kept, shared + clock())
 
     return run
 
 
-if TYPE_CHECKING:
-    Variant = Callable[[Views_, Views_, int, int], NDArray[np.integer]]
+def _learned(setup: Setup, seed: int) -> NDArray[np.float32]:
+    config = setup.config
+    assert setup.inputs is not None
+    assert config.model.n_latent is not None
+    trained = fit(
+        setup.inputs,
+        config.model,
+        config.train,
+        n_latent=config.model.n_latent,
+        seed=seed,
+        device=setup.device,
+    )
+    return embedding(trained.views, config.cluster.embedding)
 
-CLUSTERING_VARIANTS: dict[str, Variant] = {
-    "ours_e1": lambda plain, own, k, seed: _consensus([*plain, own[0]], k, seed),
-    "ours_e2": lambda plain, own, k, seed: _consensus([*plain, own[1]], k, seed),
-    "ours_net_only": lambda _, own, k, seed: _consensus([*own, np.hstack(own)], k, seed),
-    "ours_kmeans": lambda _, own, k, seed: cosine_kmeans(np.hstack(own), k, seed=seed),
-}
+
+class Material(NamedTuple):
+    """What a way to cluster can start from."""
+
+    embedding: NDArray[np.float32]
+    """Both learned views, (n_obs, 2 n_hidden)."""
+    members: dict[str, list[NDArray[np.intp]]]
+    """Partitions by view: ``log`` and ``scaled`` components, learned ``e1``, ``e2``, ``e``."""
+    n_classes: int
+    seed: int
 
 
-def _consensus(
-    views: Sequence[NDArray[np.float32]], n_clusters: int, seed: int
-) -> NDArray[np.integer]:
-    found: Clustering = consensus_clusters(views, n_clusters, seed=seed)
-    return found.labels
+Variant: TypeAlias = "Callable[[Material], NDArray[np.integer]]"
+
+
+def consensus_over(*views: str, find_k: bool = False) -> Variant:
+    """Make the consensus of the partitions of some views."""
+
+    def cluster(given: Material) -> NDArray[np.integer]:
+        members = [part for view in views for part in given.members[view]]
+        n_clusters = None if find_k else given.n_classes
+        return consensus_of(members, n_clusters, seed=given.seed).labels
+
+    return cluster
+
+
+def paper_kmeans(given: Material) -> NDArray[np.integer]:
+    """Cluster the embedding as the paper does."""
+    return cosine_kmeans(given.embedding, given.n_classes, seed=given.seed)
 
 
 class _TimedOracle(Oracle):

@@ -36,7 +36,8 @@ def consensus_clusters(
     Every view is reduced to 30 components, taken as they are and with rows of unit length; each is
     split by k-means into 3 to 40 clusters and by Leiden at six resolutions. Average linkage on the
     share of these partitions that put two cells together gives one tree, and every number of
-    clusters is a cut of it. Linear in the number of cells.
+    clusters is a cut of it, after which each cell moves to the cluster that it is most often put
+    with. Linear in the number of cells.
 
     Parameters
     ----------
@@ -74,13 +75,23 @@ def _consensus(
     *,
     seed: int,
 ) -> Clustering:
-    found = [labels for space in spaces(views) for labels in partitions(space, seed=seed)]
-    tree = consensus_tree(found, seed=seed)
+    members = [labels for space in spaces(views) for labels in partitions(space, seed=seed)]
+    return consensus_of(members, n_clusters, seed=seed)
+
+
+def consensus_of(
+    members: list[NDArray[np.intp]],
+    n_clusters: int | tuple[int, int] | None,
+    *,
+    seed: int,
+) -> Clustering:
+    """Combine partitions of the same cells, each (n_obs,), as `consensus_clusters` does."""
+    tree = consensus_tree(members, seed=seed)
     curve = None
     if not isinstance(n_clusters, int):
-        curve = n_clusters_curve(tree, found, n_clusters or DEFAULT_RANGE)
+        curve = n_clusters_curve(tree, members, n_clusters or DEFAULT_RANGE)
         n_clusters = best_n_clusters(curve)
-    labels = tree.cut(n_clusters)
+    labels = tree.settled(tree.cut(n_clusters))
     margin = separation(tree.affinity(labels), labels).clip(0, 1)
     return Clustering(
         labels=labels,

@@ -74,6 +74,25 @@ class ConsensusTree:
             roots = parent[roots]
         return by_size(roots[self.leaves])
 
+    def settled(self, labels: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Move every cell to the cluster that it is most often put with, once: shape (n_obs,).
+
+        The tree moves whole leaves and never takes a step back; this mends cells at the borders.
+        Repeating it lets small clusters grow into large ones that they were a part of. Should a
+        cluster lose all of its cells, nothing is moved.
+
+        Parameters
+        ----------
+        labels
+            Clusters 0, 1, ..., shape (n_obs,).
+
+        Returns
+        -------
+        As many clusters, from the largest to the smallest.
+        """
+        moved = self.affinity(labels).argmax(axis=1)
+        return by_size(moved if len(np.unique(moved)) == labels.max() + 1 else labels)
+
     def affinity(self, labels: NDArray[np.intp]) -> NDArray[np.float64]:
         """Share of the partitions that put a cell with a cell of each cluster: (n_obs, k)."""
         means = _mean_votes(self.votes, labels)

@@ -76,6 +76,23 @@ def test_cut_gives_as_many_clusters_as_asked_for_from_large_to_small(few_partiti
     assert (np.diff(sizes) <= 0).all()
 
 
+def test_settling_moves_each_cell_to_the_cluster_that_it_is_most_often_put_with(few_partitions):
+    tree = consensus_tree(few_partitions, seed=0)
+    shaken = tree.cut(3).copy()
+    shaken[[0, 13, 23]] = shaken[[13, 23, 0]]
+    shares = together(few_partitions) @ np.eye(3)[shaken] / np.bincount(shaken)
+    settled = tree.settled(shaken)
+    assert adjusted_rand_score(settled, shares.argmax(axis=1)) == 1
+    assert adjusted_rand_score(settled, shaken) < 1
+    assert (np.diff(np.bincount(settled)) <= 0).all()
+
+
+def test_settling_never_loses_a_cluster():
+    tree = consensus_tree([np.array([0, 0, 0, 1, 1, 1])] * 3, seed=0)
+    split = np.array([0, 0, 2, 1, 1, 1])  # no partition knows the third: its cell would leave
+    assert len(np.unique(tree.settled(split))) == 3
+
+
 def test_cuts_are_nested(few_partitions):
     tree = consensus_tree(few_partitions, seed=0)
     coarse, fine = tree.cut(2), tree.cut(4)
