@@ -5,5 +5,6 @@ after one line on stderr that says what is wrong with the input.
 """
 
 from scrcl.cli.main import main_degs, main_sc, main_st
+from scrcl.cli.program import main
 
-__all__ = ["main_degs", "main_sc", "main_st"]
+__all__ = ["main", "main_degs", "main_sc", "main_st"]

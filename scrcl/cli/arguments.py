@@ -14,14 +14,21 @@ if TYPE_CHECKING:
 
 Wanted: TypeAlias = int | tuple[int, int] | Literal["auto"]
 
-_ABOUT = {
-    "sc": "Find cell types in single-cell RNA-seq, without labels.",
-    "st": "Find domains in spatial transcriptomics, without labels.",
+ABOUT = {
+    "sc": (
+        "Find cell types in single-cell RNA-seq, without labels. Without arguments: 700 blood "
+        "cells that come with scanpy."
+    ),
+    "st": (
+        "Find domains in spatial transcriptomics, without labels. Without arguments: a small "
+        "simulated tissue."
+    ),
+    "degs": (
+        "Find and draw the marker genes of the clusters of a run, by default the newest one of "
+        "single cells, or of any grouping of any .h5ad (--input and --groupby)."
+    ),
 }
-_BARE = {
-    "sc": "Without arguments: 700 blood cells that come with scanpy.",
-    "st": "Without arguments: a small simulated tissue.",
-}
+"""What each command does, in a sentence or two."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,24 +42,29 @@ class Parser(argparse.ArgumentParser):
 
 def run_parser(task: Task) -> Parser:
     """Return the parser of runSC.py (``sc``) or runST.py (``st``)."""
-    parser = _new_parser(
-        {"sc": "runSC.py", "st": "runST.py"}[task], f"{_ABOUT[task]} {_BARE[task]}"
-    )
-    _add_data(parser, task)
-    _add_settings(parser)
-    _add_output(parser)
-    parser.add_argument("--resume", action="store_true", help="keep the seeds that are done")
-    parser.add_argument("--json", action="store_true", help="last line on stdout: summary as JSON")
+    parser = new_parser({"sc": "runSC.py", "st": "runST.py"}[task], ABOUT[task])
+    add_run(parser, task)
     return parser
 
 
 def degs_parser() -> Parser:
     """Return the parser of draw_DEGs.py."""
-    about = (
-        "Find and draw the marker genes of the clusters of a run, by default the newest one of "
-        "runSC.py, or of any grouping of any .h5ad (--input and --groupby)."
-    )
-    parser = _new_parser("draw_DEGs.py", about)
+    parser = new_parser("draw_DEGs.py", ABOUT["degs"])
+    add_degs(parser)
+    return parser
+
+
+def add_run(parser: argparse.ArgumentParser, task: Task) -> None:
+    """Add the flags of a run."""
+    _add_data(parser, task)
+    _add_settings(parser)
+    _add_output(parser)
+    parser.add_argument("--resume", action="store_true", help="keep the seeds that are done")
+    parser.add_argument("--json", action="store_true", help="last line on stdout: summary as JSON")
+
+
+def add_degs(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the search for marker genes."""
     which = parser.add_argument_group("data")
     which.add_argument("--dataset", metavar="NAME", help="newest run of this data set")
     which.add_argument("--run", metavar="RUN", help="name of a run, or path of its folder")
@@ -76,21 +88,21 @@ def degs_parser() -> Parser:
         "--format", default="png", choices=("png", "pdf", "svg"), help="of the figures (png)"
     )
     _add_output(parser)
-    return parser
 
 
-def _new_parser(prog: str, about: str) -> Parser:
+def new_parser(prog: str, about: str) -> Parser:
+    """Return a parser that knows ``--help`` and ``--version``."""
     parser = Parser(prog=prog, description=about, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"scrcl {__version__}")
     return parser
 
 
-def _add_data(parser: Parser, task: Task) -> None:
+def _add_data(parser: argparse.ArgumentParser, task: Task) -> None:
     group = parser.add_argument_group("data")
     which = group.add_mutually_exclusive_group()
     which.add_argument("--dataset", metavar="NAME", help="a registered set")
     if task == "sc":
-        which.add_argument("--input", metavar="PATH", type=Path, nargs=1, help="any .h5ad")
+        which.add_argument("--input", metavar="PATH", type=Path, nargs=1, help="a file or folder")
     else:
         which.add_argument(
             "--input",
@@ -101,13 +113,8 @@ def _add_data(parser: Parser, task: Task) -> None:
             help="any .h5ad or Visium folder; several: slices that share their domains",
         )
     which.add_argument("--list", action="store_true", help="show the registered sets")
-    group.add_argument(
-        "--data-dir",
-        type=Path,
-        default=Path("datasets"),
-        metavar="DIR",
-        help="where the sets are (./datasets)",
-    )
+    add_data_dir(group)
+    group.add_argument("--download", action="store_true", help="download the set if it is missing")
     group.add_argument("--label-key", metavar="KEY", help="column of obs to score against")
     if task == "st":
         group.add_argument(
@@ -120,7 +127,18 @@ def _add_data(parser: Parser, task: Task) -> None:
         )
 
 
-def _add_settings(parser: Parser) -> None:
+def add_data_dir(group: argparse._ActionsContainer) -> None:
+    """Add the flag for the folder of the registered sets."""
+    group.add_argument(
+        "--data-dir",
+        type=Path,
+        default=Path("datasets"),
+        metavar="DIR",
+        help="where the sets are (./datasets)",
+    )
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("settings")
     which = group.add_mutually_exclusive_group()
     which.add_argument(
@@ -160,7 +178,7 @@ def _add_settings(parser: Parser) -> None:
     )
 
 
-def _add_output(parser: Parser) -> None:
+def _add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
         "--out",

@@ -32,20 +32,20 @@ BAD_INPUT, INTERRUPTED = 2, 130
 
 def main_sc(argv: Sequence[str] | None = None) -> int:
     """Run ``runSC.py``."""
-    return _guarded(lambda: _run("sc", argv))
+    return guarded(lambda: run("sc", run_parser("sc").parse_args(argv)))
 
 
 def main_st(argv: Sequence[str] | None = None) -> int:
     """Run ``runST.py``."""
-    return _guarded(lambda: _run("st", argv))
+    return guarded(lambda: run("st", run_parser("st").parse_args(argv)))
 
 
 def main_degs(argv: Sequence[str] | None = None) -> int:
     """Run ``draw_DEGs.py``."""
-    return _guarded(lambda: _draw_degs(argv))
+    return guarded(lambda: draw_degs(degs_parser().parse_args(argv)))
 
 
-def _guarded(command: Callable[[], None]) -> int:
+def guarded(command: Callable[[], None]) -> int:
     """Run a command; what a user can cause becomes one line on stderr."""
     try:
         command()
@@ -58,14 +58,16 @@ def _guarded(command: Callable[[], None]) -> int:
     return 0
 
 
-def _run(task: Task, argv: Sequence[str] | None) -> None:
-    args = run_parser(task).parse_args(argv)
+def run(task: Task, args: argparse.Namespace) -> None:
+    """Cluster what the arguments of `arguments.add_run` say."""
     if args.list:
         print(tell.list_of_datasets(args.data_dir))
         return
     from scrcl.experiment import run_experiment  # noqa: PLC0415  (seconds, and --list needs none)
 
-    with _logging(quiet=args.quiet):
+    with logging_to_stderr(quiet=args.quiet):
+        if args.download:
+            _download(args)
         outcome = run_experiment(_experiment(task, args))
     if not args.quiet:
         print(tell.closing_table(outcome))
@@ -73,8 +75,18 @@ def _run(task: Task, argv: Sequence[str] | None) -> None:
         print(tell.as_json(outcome))
 
 
-def _draw_degs(argv: Sequence[str] | None) -> None:
-    args = degs_parser().parse_args(argv)
+def _download(args: argparse.Namespace) -> None:
+    from scrcl.fetch import fetch  # noqa: PLC0415  (as above)
+
+    if args.dataset is None:
+        msg = "download: got no data set, wanted --dataset NAME. --list shows all."
+        raise InputError(msg)
+    if find(args.dataset).path is not None:
+        fetch(args.dataset, args.data_dir, progress=not args.quiet)
+
+
+def draw_degs(args: argparse.Namespace) -> None:
+    """Find the markers that the arguments of `arguments.add_degs` ask for."""
     from scrcl.data.read import read  # noqa: PLC0415  (seconds, and --help needs none)
     from scrcl.experiment import MarkerQuestion, draw_markers, load_clustered  # noqa: PLC0415
 
@@ -87,7 +99,7 @@ def _draw_degs(argv: Sequence[str] | None) -> None:
         genes=tuple(args.genes or ()),
     )
     name = re.sub(r"[^\w.+-]+", "_", question.name)
-    with _logging(quiet=args.quiet):
+    with logging_to_stderr(quiet=args.quiet):
         if args.input is not None and args.dataset is None and args.run is None:
             adata = read(args.input)
             folder = args.out / "DEGs" / args.input.absolute().stem / name
@@ -169,7 +181,7 @@ def _existing(args: argparse.Namespace) -> Existing:
 
 
 @contextmanager
-def _logging(*, quiet: bool) -> Iterator[None]:
+def logging_to_stderr(*, quiet: bool) -> Iterator[None]:
     """Send the package's log to stderr while a command runs."""
     log = logging.getLogger("scrcl")
     handler = logging.StreamHandler()

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from scrcl.datasets import DATASETS
-from scrcl.results import plain
+from scrcl.results import find_runs, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +64,25 @@ def list_of_datasets(data_dir: Path) -> str:
         for spec in DATASETS.values()
     ]
     return "\n".join(_aligned([header, *rows]))
+
+
+def list_of_runs(results_dir: Path) -> str:
+    """All runs with a finished seed, newest first, one a line."""
+    runs = find_runs(results_dir)
+    if not runs:
+        return f"no runs in {results_dir}"
+    rows = [
+        [
+            run.dataset,
+            run.path.parent.parent.name.lower(),
+            run.name,
+            ",".join(map(str, run.seeds)),
+            "yes" if run.finished else "no",
+            str(run.path),
+        ]
+        for run in runs
+    ]
+    return "\n".join(_aligned([["run of", "task", "name", "seeds", "finished", "path"], *rows]))
 
 
 def as_json(outcome: Outcome) -> str:

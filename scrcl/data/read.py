@@ -14,6 +14,9 @@ import scanpy as sc
 
 from scrcl._keys import SPATIAL, SPATIAL_GRAPH
 from scrcl._validate import InputError, check_one_of
+from scrcl.data.hdf5 import read_h5, read_loom
+from scrcl.data.rds import read_rds
+from scrcl.data.tables import TABLE_SUFFIXES, Genes, is_table, read_table
 from scrcl.data.tenx import find_visium, read_10x_matrix, read_visium
 from scrcl.data.validate import check_adata, spatial_coords, unique_names
 
@@ -29,10 +32,12 @@ def read(
     *,
     task: Literal["sc", "st"] = "sc",
     backed: bool = False,
+    genes: Genes = "auto",
 ) -> ad.AnnData:
     """Read expression data, told apart by what is there.
 
-    A file: ``.h5ad``, or 10x ``.h5``. A folder: Visium (Space Ranger 1 and 2), one bin size of
+    A file: ``.h5ad``; ``.h5`` of 10x, of Cell BLAST or with X and Y; ``.loom``; ``.rds`` with a
+    SingleCellExperiment or a matrix; a table (``.csv``, ``.tsv``, also ``.gz``). A folder: Visium (Space Ranger 1 and 2), one bin size of
     Visium HD, a 10x matrix folder, or a ``.zarr`` of AnnData or SpatialData. Names of cells and
     genes come back unique, and what was done to make them so is logged.
 
@@ -44,6 +49,8 @@ def read(
         ``"st"`` asks for positions in ``obsm["spatial"]`` (or a ready spatial graph).
     backed
         Leave the matrix of an ``.h5ad`` on disk.
+    genes
+        Where a table has its genes: in ``rows`` or ``columns``; ``auto`` tells from the names.
 
     Raises
     ------
@@ -61,7 +68,7 @@ def read(
         raise InputError(msg)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*names are not unique", UserWarning)  # not for long
-        adata = _read_folder(path) if path.is_dir() else _read_file(path, backed=backed)
+        adata = _read_folder(path) if path.is_dir() else _read_file(path, genes, backed=backed)
         _make_names_unique(adata)
     try:
         check_adata(adata)
@@ -73,11 +80,16 @@ def read(
     return adata
 
 
-def _read_file(path: Path, *, backed: bool) -> ad.AnnData:
-    if path.suffix not in {".h5ad", ".h5"}:
+def _read_file(path: Path, genes: Genes, *, backed: bool) -> ad.AnnData:
+    if is_table(path):
+        return _guarded(lambda: read_table(path, genes=genes), path, "a table")
+    if path.suffix == ".rds":
+        return _guarded(lambda: read_rds(path), path, "an R object")
+    if path.suffix not in {".h5ad", ".h5", ".loom"}:
         msg = (
-            f"{path}: got a {path.suffix or 'file without ending'}, wanted .h5ad, 10x .h5, or a "
-            "folder. Convert it to .h5ad, for instance with anndata."
+            f"{path}: got a {path.suffix or 'file without ending'}, wanted .h5ad, .h5, .loom, "
+            f".rds, {', '.join(TABLE_SUFFIXES)} or a folder. Convert it to .h5ad, for instance "
+            "with anndata."
         )
         raise InputError(msg)
     if not h5py.is_hdf5(path):
@@ -87,7 +99,9 @@ def _read_file(path: Path, *, backed: bool) -> ad.AnnData:
         )
         raise InputError(msg)
     if path.suffix == ".h5":
-        return _guarded(lambda: read_10x_matrix(path), path, "a 10x matrix")
+        return _guarded(lambda: read_h5(path), path, "a matrix in HDF5")
+    if path.suffix == ".loom":
+        return _guarded(lambda: read_loom(path), path, "a loom file")
     return _guarded(lambda: sc.read_h5ad(path, backed="r" if backed else None), path, "an AnnData")
 
 

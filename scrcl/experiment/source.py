@@ -107,7 +107,8 @@ class Dataset:
             obs=adata.obs[columns].copy(),
             var=pd.DataFrame(index=adata.var_names),
             obsm={SPATIAL: adata.obsm[SPATIAL]} if SPATIAL in adata.obsm else {},
-            layers=dict(adata.layers),
+            # anndata 0.13 counts X among the layers, under None.
+            layers={name: adata.layers[name] for name in adata.layers if name is not None},
             raw=None if adata.raw is None else {"X": adata.raw.X, "var": adata.raw.var[[]]},
         )
 

@@ -2,10 +2,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.spatial import distance_matrix
+from scipy.linalg import block_diag
+from scipy.spatial.distance import cdist
 
 from scrcl._validate import InputError
 from scrcl.data.spatial import nearest_spots, spatial_graph
@@ -25,7 +25,7 @@ def test_nearest_spots_of_five_on_a_line():
 @given(n_obs=st.integers(2, 40), n_neighbors=st.integers(1, 45), seed=st.integers(0, 2**16))
 def test_nearest_spots_are_those_of_the_distance_matrix(n_obs, n_neighbors, seed):
     coords = np.random.default_rng(seed).random((n_obs, 2))
-    distance = distance_matrix(coords, coords)
+    distance = cdist(coords, coords)
     np.fill_diagonal(distance, np.inf)
     expected = np.argsort(distance, axis=1)[:, : min(n_neighbors, n_obs - 1)]
     assert np.array_equal(nearest_spots(coords, n_neighbors), expected)
@@ -78,7 +78,7 @@ def test_spots_in_one_place_are_neighbours_and_none_is_its_own():
     coords = np.vstack([np.zeros((3, 2)), np.ones((3, 2))])
     graph = spatial_graph(coords, n_neighbors=2)
     block = 1 - np.eye(3)
-    assert np.array_equal(graph.toarray(), sp.block_diag([block, block]).toarray())
+    assert np.array_equal(graph.toarray(), block_diag(block, block))
 
 
 def test_thousands_of_spots_in_one_place_do_not_fill_the_memory():

@@ -1,0 +1,152 @@
+"""The console script ``scrcl``: one command for each script, and the small tools around them.
+
+A command is one entry of `COMMANDS`: what it does, its flags, and the function that gets them. Help,
+completion and the page of the documentation are made from that table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scrcl.cli import tell
+from scrcl.cli.arguments import ABOUT, Parser, add_data_dir, add_degs, add_run, new_parser
+from scrcl.cli.complete import SHELLS, script, with_names
+from scrcl.cli.main import draw_degs, guarded, logging_to_stderr, run
+from scrcl.datasets import DATASETS
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What ``scrcl NAME`` does."""
+
+    about: str
+    add_flags: Callable[[Parser], None]
+    run: Callable[[argparse.Namespace], None]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``scrcl``; return the exit code."""
+    return guarded(lambda: _dispatch(argv))
+
+
+def program_parser() -> Parser:
+    """Return the parser of ``scrcl`` with all its commands."""
+    parser = new_parser("scrcl", "Label-free clustering of single cells and tissue domains.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        about = command.about.partition(". ")[0].rstrip(".")
+        own = commands.add_parser(name, help=about, description=command.about, allow_abbrev=False)
+        command.add_flags(own)
+    return with_names(parser, DATASETS)
+
+
+def _dispatch(argv: Sequence[str] | None) -> None:
+    args = program_parser().parse_args(argv)
+    COMMANDS[args.command].run(args)
+
+
+def _add_fetch(parser: Parser) -> None:
+    parser.add_argument("name", metavar="NAME", nargs="+", help="a registered set (scrcl list)")
+    add_data_dir(parser)
+    parser.add_argument(
+        "--mirror", metavar="URL", help="folder with a copy of the sources, URL/NAME/FILE, first"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="download again what is there")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
+def _fetch(args: argparse.Namespace) -> None:
+    from scrcl.fetch import fetch  # noqa: PLC0415  (seconds, and --help needs none)
+
+    with logging_to_stderr(quiet=args.quiet):
+        for name in args.name:
+            fetch(
+                name,
+                args.data_dir,
+                mirror=args.mirror,
+                overwrite=args.overwrite,
+                progress=not args.quiet,
+            )
+
+
+def _add_convert(parser: Parser) -> None:
+    parser.add_argument("input", metavar="IN", type=Path, help="a file or folder")
+    parser.add_argument("output", metavar="OUT.h5ad", type=Path, help="what to write")
+    parser.add_argument(
+        "--genes",
+        choices=("rows", "columns", "auto"),
+        default="auto",
+        help="where a table has its genes (auto: told from the names)",
+    )
+    parser.add_argument(
+        "--obs", metavar="FILE", type=Path, help="table of the cells, with their names first"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
+def _convert(args: argparse.Namespace) -> None:
+    from scrcl.convert import convert  # noqa: PLC0415  (as above)
+
+    with logging_to_stderr(quiet=args.quiet):
+        convert(args.input, args.output, genes=args.genes, obs=args.obs, overwrite=args.overwrite)
+
+
+def _add_list(parser: Parser) -> None:
+    add_data_dir(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="where runs are (./results)",
+    )
+
+
+def _list(args: argparse.Namespace) -> None:
+    print(tell.list_of_datasets(args.data_dir))
+    print()
+    print(tell.list_of_runs(args.out))
+
+
+def _add_completion(parser: Parser) -> None:
+    parser.add_argument("shell", choices=SHELLS)
+
+
+def _completion(args: argparse.Namespace) -> None:
+    print(script(program_parser(), args.shell))
+
+
+COMMANDS: dict[str, Command] = {
+    "run": Command(ABOUT["sc"], lambda parser: add_run(parser, "sc"), lambda args: run("sc", args)),
+    "spatial": Command(
+        ABOUT["st"], lambda parser: add_run(parser, "st"), lambda args: run("st", args)
+    ),
+    "degs": Command(ABOUT["degs"], add_degs, draw_degs),
+    "fetch": Command(
+        "Download registered sets to the data folder. A download that was cut goes on where it "
+        "stopped.",
+        _add_fetch,
+        _fetch,
+    ),
+    "convert": Command(
+        "Write data of another format as .h5ad. Known: .rds (SingleCellExperiment, SCESet, "
+        "matrix), .loom, .h5 (10x, Cell BLAST, X and Y), .csv and .tsv, folders of 10x and Visium, "
+        ".zarr.",
+        _add_convert,
+        _convert,
+    ),
+    "list": Command("Show the registered sets and the runs.", _add_list, _list),
+    "completion": Command(
+        'Print the completion for a shell. Use it by eval "$(scrcl completion bash)".',
+        _add_completion,
+        _completion,
+    ),
+}
+"""Command to what it does."""
