@@ -85,9 +85,8 @@ def fetch(
         target.parent.mkdir(parents=True, exist_ok=True)
         _download_all(name, origin, cache, _record(target), mirror=mirror, progress=progress)
         with _atomic(target, replace=overwrite) as part:
-            origin.build({remote.name: cache / remote.name for remote in origin.files}, part)
+            _build(spec, origin, cache, part)
         remove_folder(cache)
-    _compare(spec, target)
     log.info("%s: %s", name, target)
     return target
 
@@ -132,10 +131,15 @@ def _download_all(
     write_json(record, found)
 
 
-def _compare(spec: DatasetSpec, target: Path) -> None:
-    """Say so if the data are not those of the paper, as far as numbers of cells and classes tell."""
-    adata = read(target, task=spec.task)
-    truth = labels(adata, search=spec.label_keys)
+def _build(spec: DatasetSpec, origin: Origin, cache: Path, part: Path) -> None:
+    """Make the data set, and make sure that it can be read before it takes its place."""
+    try:
+        origin.build({remote.name: cache / remote.name for remote in origin.files}, part)
+        adata = read(part, task=spec.task)
+        truth = labels(adata, search=spec.label_keys)
+    except InputError as error:
+        msg = f"{error} What was downloaded is in {cache}: remove it to download it again."
+        raise InputError(msg) from error
     got = (0, 0) if truth is None else (int(truth.notna().sum()), truth.nunique())
     if got != (spec.n_obs, spec.n_classes):
         log.warning(

@@ -78,8 +78,9 @@ def zeisel(files: Mapping[str, Path], target: Path) -> None:
         if key in about.index:
             obs[key] = about.loc[key].to_numpy(dtype=object)
     matrix = sp.csr_matrix(sp.vstack(blocks, format="csr").T)
-    adata = ad.AnnData(matrix, obs=obs, var=pd.DataFrame(index=pd.Index(genes, dtype=object)))
-    adata = adata[:, ~adata.var_names.duplicated()].copy()  # as the Hemberg lab does
+    names = pd.Index(genes, dtype=object)
+    once = ~names.duplicated()  # the first of a name, as the Hemberg lab does
+    adata = ad.AnnData(matrix[:, once], obs=obs, var=pd.DataFrame(index=names[once]))
     adata.write_h5ad(target, compression="gzip")
 
 

@@ -45,7 +45,7 @@ def test_x_alone_is_enough(tmp_path):
 
 
 def test_classes_of_another_number_of_cells_are_refused(tmp_path):
-    with pytest.raises(InputError, match="X with 3 rows and Y with 4 classes.*Transpose X"):
+    with pytest.raises(InputError, match=r"X with 3 rows and Y with 4 classes.*Transpose X"):
         read(save(tmp_path / "data.h5", X=COUNTS, Y=np.zeros(4)))
 
 

@@ -25,9 +25,7 @@ def cells_in_rows():
 
 @pytest.mark.parametrize(("ending", "separator"), [("csv", ","), ("tsv", "\t"), ("txt", "\t")])
 @pytest.mark.parametrize("genes_in_rows", [True, False])
-def test_names_tell_where_the_genes_are(
-    tmp_path, cells_in_rows, ending, separator, genes_in_rows
-):
+def test_names_tell_where_the_genes_are(tmp_path, cells_in_rows, ending, separator, genes_in_rows):
     table = cells_in_rows.T if genes_in_rows else cells_in_rows
     adata = read(save(tmp_path / f"counts.{ending}", table, separator))
     assert list(adata.obs_names) == CELLS
@@ -44,7 +42,7 @@ def test_a_compressed_table_is_read(tmp_path, cells_in_rows):
 
 def test_a_table_that_does_not_tell_needs_to_be_told(tmp_path):
     path = save(tmp_path / "m.csv", pd.DataFrame(COUNTS, index=["p", "q"], columns=list("xyz")))
-    with pytest.raises(InputError, match="do not tell where the genes are.*--genes rows"):
+    with pytest.raises(InputError, match=r"do not tell where the genes are.*--genes rows"):
         read(path)
     assert list(read(path, genes="columns").obs_names) == ["p", "q"]
     assert list(read(path, genes="rows").obs_names) == ["x", "y", "z"]

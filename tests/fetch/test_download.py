@@ -115,7 +115,7 @@ def test_a_part_of_unknown_origin_is_not_used(place, server):
 
 def test_a_wrong_checksum_leaves_nothing(place):
     url, target = place
-    with pytest.raises(InputError, match="a.bin: wrong checksum"):
+    with pytest.raises(InputError, match=r"a\.bin: wrong checksum"):
         download([url], target, sha256="0" * 64)
     assert list(target.parent.iterdir()) == []
 
