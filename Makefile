@@ -3,9 +3,11 @@
 #   make demo    cluster an embedded data set, from the file to the figures
 #   make test    run the test suite
 #   make check   all that continuous integration checks: style, types, layers, tests, coverage
+#   make docs    build the documentation in site/ (needs no network once installed)
+#   make wheel   build the wheel in dist/
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test lint check
+.PHONY: demo test lint check docs wheel
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -29,6 +31,13 @@ lint: .venv/.dev
 check: lint
 	$(MAKE) --no-print-directory test ARGS=--cov
 
+docs: .venv/.docs
+	$(BIN)/python -m mkdocs build --quiet
+	@echo "Documentation: site/index.html"
+
+wheel: .venv/.dev
+	$(BIN)/python -m hatchling build --target wheel
+
 # What is needed to run. An environment that is broken or half-made is made anew.
 .venv/.run: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -42,4 +51,9 @@ check: lint
 # What is needed on top to develop.
 .venv/.dev: requirements-dev.txt .venv/.run
 	$(PIP) install --requirement requirements-dev.txt
+	@touch $@
+
+# What is needed on top for the documentation.
+.venv/.docs: requirements-docs.txt .venv/.run
+	$(PIP) install --requirement requirements-docs.txt
 	@touch $@

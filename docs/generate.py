@@ -1,0 +1,224 @@
+"""Pages that are made from the code, and the tutorials, which are run; a hook of mkdocs."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import html
+import inspect
+import os
+import re
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+import jupytext
+from mkdocs.structure.files import File, Files
+from nbconvert import MarkdownExporter
+from nbconvert.preprocessors import ExecutePreprocessor
+
+from scrcl._typed import Bound
+from scrcl.cli.program import COMMANDS, program_parser
+from scrcl.config import SECTIONS, Config, configs_dir, load_config, paper_defaults
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+
+ROOT = Path(__file__).parents[1]
+TUTORIAL_SECONDS = 300
+
+SAME = """\
+`runSC.py`, `runST.py` and `draw_DEGs.py` are `scrcl run`, `scrcl spatial` and `scrcl degs`;
+`python -m scrcl` is `scrcl`. Exit codes: 0, or 2 after one line that says what is wrong."""
+
+KEYS = """\
+`--set key=value` overrides one value. `--config FILE` gives a YAML file that holds only what differs
+from the paper's values of its task. A key that is unknown or out of range is an error that names the
+file, the key and what is allowed. The columns named after presets have their values; the paper's sets
+have files of their own in `configs/`."""
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that have no file of their own."""
+    pages = {
+        "commands.md": commands_page(),
+        "configuration.md": configuration_page(),
+        "changelog.md": (ROOT / "CHANGELOG.md").read_text("utf-8"),
+    }
+    for name, text in pages.items():
+        files.append(File.generated(config, name, content=text))
+    for path in sorted((ROOT / "docs" / "tutorials").glob("*.py")):
+        for name, content in run_tutorial(path).items():
+            files.append(File.generated(config, f"tutorials/{name}", content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Draw the architecture where a page asks for it."""
+    return markdown.replace("<!-- architecture -->", architecture())
+
+
+def on_page_content(text: str, **_: Any) -> str:
+    """Leave out the roles of docstrings, which only Sphinx knows."""
+    return re.sub(r":(math|func|meth|class|mod):(?=<code>)", "", text)
+
+
+# ---------------------------------------------------------------- pages
+
+
+def commands_page() -> str:
+    """Every command with its flags, as the parser has them."""
+    parts = [
+        "# Command line",
+        SAME,
+    ]
+    commands = next(
+        action
+        for action in program_parser()._actions  # noqa: SLF001
+        if isinstance(action, argparse._SubParsersAction)  # noqa: SLF001
+    )
+    for name, parser in commands.choices.items():
+        parts += [f"## scrcl {name}", html.escape(COMMANDS[name].about, quote=False)]
+        rows = [_flag(action) for action in parser._actions if action.dest != "help"]  # noqa: SLF001
+        if rows:
+            parts.append("\n".join(["| flag | meaning |", "|---|---|", *rows]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _flag(action: argparse.Action) -> str:
+    value = "" if action.nargs == 0 else action.metavar or "|".join(action.choices or ())
+    text = html.escape(f"{', '.join(action.option_strings)} {value}".strip())
+    text = text.replace("|", "&#124;")  # a bar would end the cell
+    return f"| <code>{text}</code> | {html.escape(action.help or '', quote=False)} |"
+
+
+def configuration_page() -> str:
+    """Every key: what is allowed, its value in each preset, and what it means."""
+    presets = {
+        "paper, cells": paper_defaults("sc"),
+        "paper, tissue": paper_defaults("st"),
+        "default, cells": load_config(configs_dir() / "default_sc.yaml", "sc"),
+        "default, tissue": load_config(configs_dir() / "default_st.yaml", "st"),
+    }
+    parts = [
+        "# Configuration",
+        KEYS,
+    ]
+    for section in SECTIONS:
+        kind = type(getattr(presets["paper, cells"], section))
+        parts += [f"## {section}", (inspect.getdoc(kind) or "").partition("\n")[0]]
+        parts.append(_keys(section, kind, presets))
+    return "\n\n".join(parts) + "\n"
+
+
+def _keys(section: str, kind: type, presets: dict[str, Config]) -> str:
+    meanings = _attributes(inspect.getdoc(kind) or "")
+    hints = inspect.get_annotations(kind, eval_str=True)
+    lines = [f"| key | allowed | {' | '.join(presets)} | meaning |", "|---|---|" + "---|" * 5]
+    for item in dataclasses.fields(kind):
+        values = [
+            f"`{getattr(getattr(preset, section), item.name)}`" for preset in presets.values()
+        ]
+        cells = [f"`{item.name}`", _allowed(hints[item.name]), *values, meanings[item.name]]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _attributes(docstring: str) -> dict[str, str]:
+    """Meaning of each attribute of a numpy docstring."""
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in docstring.partition("----------\n")[2].splitlines():
+        if line and not line.startswith(" "):
+            names = [name.strip() for name in line.split(",")]
+            found |= dict.fromkeys(names, "")
+        elif line.strip():
+            found |= {name: f"{found[name]} {line.strip()}".strip() for name in names}
+    return {name: text.replace("``", "`").replace("|", "&#124;") for name, text in found.items()}
+
+
+def _allowed(hint: Any) -> str:
+    """Put the type of a key in words."""
+    args = get_args(hint)
+    if get_origin(hint) is Literal:
+        return ", ".join(f"`{value}`" for value in args)
+    if hasattr(hint, "__metadata__"):
+        (bound,) = (extra for extra in hint.__metadata__ if isinstance(extra, Bound))
+        low = (
+            "" if bound.low == -float("inf") else f" {'>' if bound.open_low else '≥'} {bound.low:g}"
+        )
+        high = (
+            ""
+            if bound.high == float("inf")
+            else f", {'<' if bound.open_high else '≤'} {bound.high:g}"
+        )
+        return f"{hint.__origin__.__name__}{low}{high}"
+    if args:
+        return (" or " if get_origin(hint) is not tuple else ", ").join(map(_allowed, args))
+    return "`None`" if hint is type(None) else getattr(hint, "__name__", str(hint))
+
+
+# ---------------------------------------------------------------- tutorials
+
+
+def run_tutorial(path: Path) -> dict[str, str | bytes]:
+    """Run a script in percent format; its page and its images by name.
+
+    Raises
+    ------
+    nbconvert.preprocessors.CellExecutionError
+        If a cell fails: a tutorial that does not work stops the build.
+    """
+    notebook = jupytext.read(path)
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    settings = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        "MPLBACKEND": "Agg",
+    }
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            runner = ExecutePreprocessor(timeout=TUTORIAL_SECONDS)
+            runner.preprocess(notebook, {"metadata": {"path": folder}})
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+    resources = {"unique_key": path.stem, "output_files_dir": f"{path.stem}_files"}
+    body, made = MarkdownExporter().from_notebook_node(notebook, resources=resources)
+    return {f"{path.stem}.md": body, **made["outputs"]}
+
+
+# ---------------------------------------------------------------- architecture
+
+
+def architecture() -> str:
+    """Draw the layers of the import contract, upper layers on top."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    contracts = {c["id"]: c for c in project["tool"]["importlinter"]["contracts"]}
+    layers = [
+        [part.strip(" ()").removeprefix("scrcl.") for part in layer.split("|")]
+        for layer in contracts["layers"]["layers"]
+    ]
+    width, height, gap = 760, 44, 10
+    shapes = []
+    for row, parts in enumerate(layers):
+        each = (width - gap * (len(parts) - 1)) / len(parts)
+        for column, part in enumerate(parts):
+            x, y = column * (each + gap), row * (height + gap)
+            shapes.append(
+                f'<rect x="{x:.0f}" y="{y}" width="{each:.0f}" height="{height}" rx="6"/>'
+                f'<text x="{x + each / 2:.0f}" y="{y + height / 2 + 5:.0f}">{part}</text>'
+            )
+    style = (
+        "<style>.layers rect{fill:#5c6bc0}.layers text{fill:#fff;text-anchor:middle;"
+        "font:15px sans-serif}</style>"
+    )
+    total = len(layers) * (height + gap)
+    return (
+        f'<svg class="layers" viewBox="0 0 {width} {total}" role="img" '
+        f'aria-label="Layers of the package, the command line on top">{style}{"".join(shapes)}</svg>'
+    )
