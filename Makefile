@@ -32,7 +32,7 @@ check: lint
 	$(MAKE) --no-print-directory test ARGS=--cov
 
 docs: .venv/.docs
-	$(BIN)/python -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 	@echo "Documentation: site/index.html"
 
 wheel: .venv/.dev

@@ -98,8 +98,8 @@ def locate(spec: DatasetSpec, data_dir: str | os.PathLike[str]) -> Path:
     path = Path(data_dir).expanduser() / spec.path
     if not path.exists():
         msg = (
-            f"dataset: got {spec.name}, which is not at {path.absolute()}. Get it from "
-            f"{spec.source} and put it there, or pass --data-dir (see datasets/README.md)."
+            f"dataset: got {spec.name}, which is not at {path.absolute()}. Run scrcl fetch "
+            f"{spec.name}, or get it from {spec.source} and put it there, or pass --data-dir."
         )
         raise InputError(msg)
     return path

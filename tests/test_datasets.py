@@ -49,7 +49,7 @@ def test_a_set_that_is_there_is_located(tmp_path):
 
 
 def test_a_set_that_is_not_there_says_where_it_belongs_and_where_to_get_it(tmp_path):
-    expected = f"is not at {tmp_path}/stdata/DLPFC/151673. Get it from the GraphST record"
+    expected = f"is not at {tmp_path}/stdata/DLPFC/151673. Run scrcl fetch 151673, or get"
     with pytest.raises(InputError, match=expected):
         datasets.locate(datasets.find("151673"), tmp_path)
 
