@@ -182,7 +182,9 @@ def run_tutorial(path: Path) -> dict[str, str | bytes]:
     os.environ.update(settings)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            runner = ExecutePreprocessor(timeout=TUTORIAL_SECONDS)
+            runner = ExecutePreprocessor(
+                timeout=TUTORIAL_SECONDS, extra_arguments=["--log-level=ERROR"]
+            )
             runner.preprocess(notebook, {"metadata": {"path": folder}})
     finally:
         for name, value in before.items():

@@ -31,11 +31,7 @@ _CELL = re.compile(r"(^|[^A-Z])[ACGT]{10,}([^A-Z]|$)|^(cell|barcode)[-_ ]?\d+", 
 
 def is_table(path: Path) -> bool:
     """Whether a file is a table by its name; ``.gz`` behind it is allowed."""
-    return (
-        path.with_suffix("").suffix in TABLE_SUFFIXES
-        if path.suffix == ".gz"
-        else (path.suffix in TABLE_SUFFIXES)
-    )
+    return path.name.removesuffix(".gz").endswith(TABLE_SUFFIXES)
 
 
 def read_table(path: Path, *, genes: Genes = "auto") -> ad.AnnData:
