@@ -18,23 +18,28 @@ _NAMES = "_scrcl_names"
 _PATHS = {"DIR": shtab.DIRECTORY, "PATH": shtab.FILE, "FILE": shtab.FILE, "IN": shtab.FILE}
 
 
-def script(parser: Parser, shell: str) -> str:
-    """Return the completion script of ``parser`` for a shell."""
-    text: str = shtab.complete(parser, shell=shell, preamble=getattr(parser, _NAMES, ""))
-    return text
+def script(parser: Parser, shell: str, names: Iterable[str]) -> str:
+    """Return the completion of ``parser`` and its commands for a shell.
 
-
-def with_names(parser: Parser, names: Iterable[str]) -> Parser:
-    """Mark in ``parser``, and in its commands, what is completed with files and with names."""
+    Parameters
+    ----------
+    parser
+        Of the program. What completes its arguments is noted in them.
+    shell
+        One of `SHELLS`.
+    names
+        What an argument called ``NAME`` may be.
+    """
     words = " ".join(names)
-    setattr(parser, _NAMES, {"bash": f'{_NAMES}() {{ compgen -W "{words}" -- "$1"; }}'})
     choices = {"bash": _NAMES, "zsh": f"({words})", "tcsh": f"({words})"}
     for action in _actions(parser):
         metavar = action.metavar if isinstance(action.metavar, str) else ""
         complete = choices if metavar == "NAME" else _PATHS.get(metavar.partition(".")[0])
         if complete is not None:
             action.complete = complete
-    return parser
+    preamble = f'{_NAMES}() {{ compgen -W "{words}" -- "$1"; }}' if shell == "bash" else ""
+    text: str = shtab.complete(parser, shell=shell, preamble=preamble)
+    return text
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterable[Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from scrcl.cli import tell
 from scrcl.cli.arguments import ABOUT, Parser, add_data_dir, add_degs, add_run, new_parser
-from scrcl.cli.complete import SHELLS, script, with_names
+from scrcl.cli.complete import SHELLS, script
 from scrcl.cli.main import draw_degs, guarded, logging_to_stderr, run
 from scrcl.datasets import DATASETS
 
@@ -43,7 +43,7 @@ def program_parser() -> Parser:
         about = command.about.partition(". ")[0].rstrip(".")
         own = commands.add_parser(name, help=about, description=command.about, allow_abbrev=False)
         command.add_flags(own)
-    return with_names(parser, DATASETS)
+    return parser
 
 
 def _dispatch(argv: Sequence[str] | None) -> None:
@@ -120,7 +120,7 @@ def _add_completion(parser: Parser) -> None:
 
 
 def _completion(args: argparse.Namespace) -> None:
-    print(script(program_parser(), args.shell))
+    print(script(program_parser(), args.shell, DATASETS))
 
 
 COMMANDS: dict[str, Command] = {

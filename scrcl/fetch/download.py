@@ -92,8 +92,8 @@ def _reason(error: Exception) -> str:
         return str(error)
     if isinstance(error, requests.RequestException):
         return "no connection" if isinstance(error, requests.ConnectionError) else str(error)
-    got = re.search(r"([0-9a-f]{64}).*?([0-9a-f]{64})?", str(error))
-    return f"wrong checksum ({got[0] if got else error})"
+    hashes = re.findall(r"[0-9a-f]{64}", str(error))  # pooch says what it wanted, then what came
+    return f"wrong checksum, {hashes[-1]}" if hashes else str(error)
 
 
 class _CutError(requests.RequestException):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,12 +74,7 @@ def fetch(
         return target
     origin = ORIGINS[name]
     if not origin.files:
-        msg = (
-            f"fetch: got {name}, which cannot be had without a browser, wanted one of "
-            f"{[known for known, origin in ORIGINS.items() if origin.files]}. For {name}, "
-            f"{origin.browser}; then put it at {target.absolute()}."
-        )
-        raise InputError(msg)
+        raise InputError(_takes_a_browser(name, target))
     cache = Path(data_dir).expanduser() / _DOWNLOADS / name
     with writable(target):
         cache.mkdir(parents=True, exist_ok=True)
@@ -87,8 +83,18 @@ def fetch(
         with _atomic(target, replace=overwrite) as part:
             _build(spec, origin, cache, part)
         remove_folder(cache)
+        with suppress(OSError):  # other sets wait there
+            cache.parent.rmdir()
     log.info("%s: %s", name, target)
     return target
+
+
+def _takes_a_browser(name: str, target: Path) -> str:
+    others = [known for known, origin in ORIGINS.items() if origin.files]
+    return (
+        f"fetch: got {name}, which cannot be had without a browser, wanted one of {others}. For "
+        f"{name}, {ORIGINS[name].browser}; then put it at {target.absolute()}."
+    )
 
 
 def _record(target: Path) -> Path:
@@ -122,7 +128,7 @@ def _download_all(
                 raise
             msg = f"{error} If the source is meant to have changed, remove {record}."
             raise InputError(msg) from None
-        found[remote.name] = {"sha256": sha256, "url": remote.urls[0]}
+        found[remote.name] = {"sha256": sha256, "source": remote.urls[0]}
     if any(remote.sha256 is None for remote in origin.files) and not known:
         log.warning(
             "%s: its source publishes no checksum; what came is trusted, and its SHA-256 is "

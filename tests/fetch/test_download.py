@@ -115,7 +115,7 @@ def test_a_part_of_unknown_origin_is_not_used(place, server):
 
 def test_a_wrong_checksum_leaves_nothing(place):
     url, target = place
-    with pytest.raises(InputError, match=r"a\.bin: wrong checksum"):
+    with pytest.raises(InputError, match=rf"a\.bin: wrong checksum, {SHA}"):
         download([url], target, sha256="0" * 64)
     assert list(target.parent.iterdir()) == []
 
@@ -134,6 +134,11 @@ def test_the_next_place_is_tried_when_one_fails(place, server, caplog):
     assert [path for path, _ in server.asked] == ["/none", "/bad.bin", "/a.bin"]
     assert "404" in caplog.text
     assert "wrong checksum" in caplog.text
+
+
+def test_an_address_that_is_none_is_said(tmp_path):
+    with pytest.raises(InputError, match="there/a: Invalid URL"):
+        download(["there/a"], tmp_path / "a")
 
 
 def test_no_network_is_said_at_once(tmp_path):

@@ -114,6 +114,7 @@ def test_zeisel_becomes_an_h5ad_with_the_nine_types(tmp_path, publish):
     assert list(adata.var_names) == ["Tspan12", "Tshz1"]
     assert adata.X.toarray()[:2].tolist() == [[1, 3], [2, 4]]
     assert tree(tmp_path) == {"scdata/Zeisel.h5ad", "scdata/Zeisel.h5ad.sources.json"}
+    assert [path.name for path in tmp_path.iterdir()] == ["scdata"]
 
 
 def test_a_table_that_is_not_zeisels_leaves_nothing_at_its_place(tmp_path, publish):
@@ -174,7 +175,7 @@ def test_the_first_checksum_is_recorded_and_asked_for_ever_after(tmp_path, embry
     record = path.with_name("E9.5_E1S1.MOSTA.h5ad.sources.json")
     noted = json.loads(record.read_text())["E9.5_E1S1.MOSTA.h5ad"]
     assert len(noted["sha256"]) == 64
-    assert noted["url"] == f"{server.url}/E9.5_E1S1.MOSTA.h5ad"
+    assert noted["source"] == f"{server.url}/E9.5_E1S1.MOSTA.h5ad"
 
     server.files["/E9.5_E1S1.MOSTA.h5ad"] = embryo + b"more"
     with pytest.raises(InputError, match=f"wrong checksum.*meant to have changed, remove {record}"):
