@@ -36,8 +36,9 @@ SAME = """\
 KEYS = """\
 `--set key=value` overrides one value. `--config FILE` gives a YAML file that holds only what differs
 from the paper's values of its task. A key that is unknown or out of range is an error that names the
-file, the key and what is allowed. The columns named after presets have their values; the paper's sets
-have files of their own in `configs/`."""
+file, the key and what is allowed. The columns "paper" and "default" have the values of the presets,
+those of cells before those of tissue where they differ; the paper's sets have files of their own in
+`configs/`."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -97,32 +98,32 @@ def _flag(action: argparse.Action) -> str:
 def configuration_page() -> str:
     """Every key: what is allowed, its value in each preset, and what it means."""
     presets = {
-        "paper, cells": paper_defaults("sc"),
-        "paper, tissue": paper_defaults("st"),
-        "default, cells": load_config(configs_dir() / "default_sc.yaml", "sc"),
-        "default, tissue": load_config(configs_dir() / "default_st.yaml", "st"),
+        "paper": (paper_defaults("sc"), paper_defaults("st")),
+        "default": (
+            load_config(configs_dir() / "default_sc.yaml", "sc"),
+            load_config(configs_dir() / "default_st.yaml", "st"),
+        ),
     }
-    parts = [
-        "# Configuration",
-        KEYS,
-    ]
+    parts = ["---\nhide: [toc]\n---", "# Configuration", KEYS]
     for section in SECTIONS:
-        kind = type(getattr(presets["paper, cells"], section))
+        kind = type(getattr(presets["paper"][0], section))
         parts += [f"## {section}", (inspect.getdoc(kind) or "").partition("\n")[0]]
         parts.append(_keys(section, kind, presets))
     return "\n\n".join(parts) + "\n"
 
 
-def _keys(section: str, kind: type, presets: dict[str, Config]) -> str:
+def _keys(section: str, kind: type, presets: dict[str, tuple[Config, Config]]) -> str:
     meanings = _attributes(inspect.getdoc(kind) or "")
     hints = inspect.get_annotations(kind, eval_str=True)
-    lines = [f"| key | allowed | {' | '.join(presets)} | meaning |", "|---|---|" + "---|" * 5]
+    lines = [f"| key | allowed | {' | '.join(presets)} | meaning |", "|---|---|---|---|---|"]
     for item in dataclasses.fields(kind):
         values = [
-            f"`{getattr(getattr(preset, section), item.name)}`" for preset in presets.values()
+            [f"`{getattr(getattr(config, section), item.name)}`" for config in of_tasks]
+            for of_tasks in presets.values()
         ]
-        cells = [f"`{item.name}`", _allowed(hints[item.name]), *values, meanings[item.name]]
-        lines.append(f"| {' | '.join(cells)} |")
+        told = [cells if cells == tissue else f"{cells} / {tissue}" for cells, tissue in values]
+        parts = [f"`{item.name}`", _allowed(hints[item.name]), *told, meanings[item.name]]
+        lines.append(f"| {' | '.join(parts)} |")
     return "\n".join(lines)
 
 
