@@ -21,7 +21,8 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 
 def test_the_wheel_holds_the_package_and_the_configurations_and_nothing_else(names):
-    own = {path for path in (ROOT / "scrcl").rglob("*") if path.suffix == ".py"}
+    kinds = {".py", ".html", ".css", ".js"}  # code, and templates of pages
+    own = {path for path in (ROOT / "scrcl").rglob("*") if path.suffix in kinds}
     expected = {str(path.relative_to(ROOT)) for path in own} | {"scrcl/py.typed"}
     expected |= {f"scrcl/{p.relative_to(ROOT)}" for p in (ROOT / "configs").rglob("*.yaml")}
     about = {name for name in names if name.startswith(f"scrcl-{__version__}.dist-info/")}
