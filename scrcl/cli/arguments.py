@@ -59,6 +59,9 @@ def add_run(parser: argparse.ArgumentParser, task: Task) -> None:
     _add_data(parser, task)
     _add_settings(parser)
     _add_output(parser)
+    parser.add_argument(
+        "--no-report", action="store_true", help="leave marker genes and report.html out"
+    )
     parser.add_argument("--resume", action="store_true", help="keep the seeds that are done")
     parser.add_argument("--json", action="store_true", help="last line on stdout: summary as JSON")
 

@@ -6,6 +6,7 @@ import logging
 import re
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,7 @@ def draw_degs(args: argparse.Namespace) -> None:
     """Find the markers that the arguments of `arguments.add_degs` ask for."""
     from scrcl.data.read import read  # noqa: PLC0415  (seconds, and --help needs none)
     from scrcl.experiment import MarkerQuestion, draw_markers, load_clustered  # noqa: PLC0415
+    from scrcl.report import REPORT, write_report  # noqa: PLC0415
 
     question = MarkerQuestion(
         groupby=args.groupby or CLUSTERS,
@@ -99,6 +101,7 @@ def draw_degs(args: argparse.Namespace) -> None:
         genes=tuple(args.genes or ()),
     )
     name = re.sub(r"[^\w.+-]+", "_", question.name)
+    run = None
     with logging_to_stderr(quiet=args.quiet):
         if args.input is not None and args.dataset is None and args.run is None:
             adata = read(args.input)
@@ -109,9 +112,14 @@ def draw_degs(args: argparse.Namespace) -> None:
             log.info("run: %s, seed %d", run.path, seed)
             adata = load_clustered(run, seed, args.input)
             folder = run.path / "degs" / (f"seed_{seed}_{name}" if args.groupby is None else name)
+            question = replace(question, slice_key=run.settings.get("slice_key"))
         found = draw_markers(
             adata, question, folder, file_format=args.format, replace=args.overwrite
         )
+        for note in found.notes:
+            log.warning("%s", note)
+        if run is not None and (run.path / REPORT).is_file():
+            log.info("report: %s", write_report(run))
     if not args.quiet:
         print(tell.marker_table(found))
 
@@ -158,6 +166,7 @@ def _experiment(task: Task, args: argparse.Namespace) -> Experiment:
         oracle=args.oracle,
         existing=_existing(args),
         progress=not args.quiet,
+        report=not args.no_report,
     )
 
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from scrcl import pl
-from scrcl._keys import CLUSTERS
+from scrcl._keys import CLUSTERS, EMBEDDING, PARAMS, SPATIAL, UMAP
 from scrcl._validate import InputError
 from scrcl.data.expression import log_expression
 from scrcl.data.read import read
-from scrcl.markers import Ranking, filter_markers, layout, pseudobulk, rank_genes, top_markers
+from scrcl.markers import (
+    Ranking,
+    filter_markers,
+    layout,
+    leading_markers,
+    pseudobulk,
+    rank_genes,
+    top_markers,
+)
 from scrcl.results import atomic_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     import pandas as pd
@@ -23,8 +32,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from scrcl.results import RunFolder
-
-log = logging.getLogger(__name__)
 
 TABLE_GENES = 100
 """Best genes of a group that ``markers.csv`` lists beside those that pass the filter."""
@@ -49,6 +56,8 @@ class MarkerQuestion:
         Genes of each group in the figures; ``None``: as many as stay readable.
     genes
         Genes to draw instead of the markers.
+    slice_key
+        Column of ``obs`` that tells slices of a tissue apart, for the maps.
     """
 
     groupby: str = CLUSTERS
@@ -57,6 +66,7 @@ class MarkerQuestion:
     sample_key: str | None = None
     n_genes: int | None = None
     genes: tuple[str, ...] = ()
+    slice_key: str | None = None
 
     @property
     def name(self) -> str:
@@ -88,7 +98,8 @@ def load_clustered(run: RunFolder, seed: int, path: Path | None = None) -> AnnDa
 
     Returns
     -------
-    The data, with the clusters in ``obs["scrcl"]``.
+    The data, with the clusters in ``obs["scrcl"]`` and the embedding of the seed in
+    ``obsm["X_scrcl"]``.
 
     Raises
     ------
@@ -96,7 +107,7 @@ def load_clustered(run: RunFolder, seed: int, path: Path | None = None) -> AnnDa
         If the seed or the data are missing, or the cells are not those of the run.
     """
     clusters = run.load_clusters(seed)["cluster"]
-    path = run.path / "result.h5ad" if path is None else path
+    is_own, path = path is None, run.path / "result.h5ad" if path is None else path
     adata = read(path)
     n_unknown = int((~adata.obs_names.isin(clusters.index)).sum())
     n_missing = int((~clusters.index.isin(adata.obs_names)).sum())
@@ -108,6 +119,10 @@ def load_clustered(run: RunFolder, seed: int, path: Path | None = None) -> AnnDa
         )
         raise InputError(msg)
     adata.obs[CLUSTERS] = clusters.reindex(adata.obs_names).astype("string").astype("category")
+    embedding = run.load_embedding(seed).reindex(adata.obs_names)
+    adata.obsm[EMBEDDING] = embedding.to_numpy(dtype=np.float32)
+    if not is_own or adata.uns[PARAMS]["seed"] != seed:
+        adata.obsm.pop(UMAP, None)  # it is that of another embedding
     return adata
 
 
@@ -117,9 +132,13 @@ def draw_markers(
     folder: Path,
     *,
     file_format: Literal["png", "pdf", "svg"] = "png",
+    only: Collection[str] | None = None,
     replace: bool = False,
 ) -> Markers:
     """Rank and filter the genes of every group; write ``markers.csv`` and the figures.
+
+    Genes are mapped on the embedding and the tissue if ``adata`` has them, see
+    :func:`scrcl.pl.umap_genes` and :func:`scrcl.pl.spatial_genes`.
 
     Parameters
     ----------
@@ -131,6 +150,8 @@ def draw_markers(
         Where to write; it appears when everything is in it.
     file_format
         Of the figures.
+    only
+        Names of figures to draw; all if ``None``.
     replace
         Whether to replace a folder that is there.
 
@@ -142,7 +163,7 @@ def draw_markers(
     if folder.exists() and not replace:
         msg = f"markers: got {folder}, which is there already. --overwrite replaces it."
         raise InputError(msg)
-    expression = log_expression(adata)
+    expression = _with_places(log_expression(adata), adata)
     unknown = [gene for gene in question.genes if gene not in expression.var_names]
     if unknown:
         msg = f"genes: got {unknown}, wanted genes of the data, such as {expression.var_names[0]}."
@@ -153,13 +174,14 @@ def draw_markers(
     with atomic_folder(folder, replace=replace) as part:
         table = layout(ranking.table, kept.table, n_genes=TABLE_GENES)
         table.to_csv(part / "markers.csv", index=False)
-        for name, figure in _figures(expression, question, ranking.table, kept.table).items():
+        figures = _figures(expression, question, ranking.table, kept.table)
+        figures |= _maps(expression, question, leading_markers(ranking.table, kept.table))
+        for name in figures if only is None else [name for name in figures if name in only]:
             try:
-                pl.save(figure(), part / f"{name}.{file_format}")
+                pl.save(figures[name](), part / f"{name}.{file_format}")
             except InputError as error:
                 notes.append(f"{name}: not drawn, {error}")
-    for note in notes:
-        log.warning("%s", note)
+        (part / "notes.txt").write_text("".join(f"{note}\n" for note in notes), encoding="utf-8")
     genes = top_markers(kept.table, len(kept.table))
     by_group = {str(group): genes.get(str(group), []) for group in ranking.table["group"].unique()}
     return Markers(folder=folder, kept=by_group, notes=notes)
@@ -192,3 +214,28 @@ def _figures(
         "stacked_violin": lambda: pl.stacked_violin(expression, genes, groupby),
         "matrixplot": lambda: pl.matrixplot(expression, genes, groupby),
     }
+
+
+def _maps(
+    expression: AnnData, question: MarkerQuestion, leading: dict[str, list[str]]
+) -> dict[str, Callable[[], Figure]]:
+    """As `_figures`: one map for each gene that was asked for, or for the best of each group."""
+    genes = list(question.genes) or leading
+    figures: dict[str, Callable[[], Figure]] = {}
+    if EMBEDDING in expression.obsm:
+        figures["umap_markers"] = lambda: pl.umap_genes(expression, genes)
+    if SPATIAL in expression.obsm:
+        figures["tissue_markers"] = lambda: pl.spatial_genes(
+            expression, genes, slice_key=question.slice_key
+        )
+    return figures
+
+
+def _with_places(expression: AnnData, adata: AnnData) -> AnnData:
+    """Add what maps are drawn on: embedding, positions, and what is known of the spots."""
+    for key in (EMBEDDING, UMAP, SPATIAL):
+        if key in adata.obsm:
+            expression.obsm[key] = adata.obsm[key]
+    if SPATIAL in adata.uns:
+        expression.uns[SPATIAL] = adata.uns[SPATIAL]
+    return expression

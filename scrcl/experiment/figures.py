@@ -6,21 +6,31 @@ import logging
 from typing import TYPE_CHECKING
 
 import anndata as ad
+import numpy as np
+import pandas as pd
 
 from scrcl import pl
-from scrcl._keys import CLUSTERS, EMBEDDING, SPATIAL
+from scrcl._keys import CLUSTERS, EMBEDDING, SPATIAL, UMAP
 from scrcl._validate import InputError
+from scrcl.data.expression import group_labels
 from scrcl.results import writable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pandas as pd
     from matplotlib.figure import Figure
 
     from scrcl.results import RunFolder, SeedResult
 
 log = logging.getLogger(__name__)
+
+
+def add_layout(adata: ad.AnnData) -> None:
+    """Put the UMAP that all figures of a run share into ``obsm``; too few cells have none."""
+    try:
+        adata.obsm[UMAP] = pl.umap_layout(adata)
+    except InputError as error:
+        log.info("umap: %s", error)
 
 
 def draw(
@@ -77,7 +87,10 @@ def _figures(
     shown = _columns(labels) if slice_key is None else [*_columns(labels), slice_key]
     epoch = int(result.metrics["label_free"]["epoch"])
     best = epoch if epoch < len(result.history) else None
-    figures = {"umap": lambda: pl.umap(clustered, shown)}
+    places = clustered.obsm.get(UMAP)
+    figures = {"umap": lambda: pl.umap(clustered, shown, coordinates=places)}
+    if labels is not None:
+        figures |= _confusions(clustered, result, labels)
     if len(result.history):
         figures["training_curve"] = lambda: pl.training_curve(result.history, best_epoch=best)
     stability, curve = result.stability, result.curve
@@ -86,6 +99,19 @@ def _figures(
     if curve is not None:
         chosen, criterion = len(set(result.clusters)), str(curve.columns[1])
         figures["n_clusters"] = lambda: pl.n_clusters_curve(curve, chosen, criterion=criterion)
+    return figures
+
+
+def _confusions(
+    cells: ad.AnnData, result: SeedResult, labels: pd.Series
+) -> dict[str, Callable[[], Figure]]:
+    """Labels against the clusters of each protocol."""
+    truth = labels.reindex(cells.obs_names)
+    figures = {"confusion": lambda: pl.confusion(pd.crosstab(truth, cells.obs[CLUSTERS]))}
+    if result.oracle_clusters is not None:
+        picked = pd.Series(result.oracle_clusters, index=np.asarray(result.obs_names, dtype=str))
+        table = pd.crosstab(truth, picked.reindex(cells.obs_names))
+        figures["confusion_oracle"] = lambda: pl.confusion(table)
     return figures
 
 
@@ -107,12 +133,23 @@ def _columns(labels: pd.Series | None) -> list[str]:
 
 
 def _for_drawing(adata: ad.AnnData, labels: pd.Series | None) -> ad.AnnData:
-    """Annotation, embedding, positions and images, without the expression."""
+    """Annotation, embedding, positions and images, without the expression.
+
+    Labels without colours of their own have those of the clusters they overlap with.
+    """
     cells = ad.AnnData(
         obs=adata.obs.copy(),
         uns=dict(adata.uns),
-        obsm={key: adata.obsm[key] for key in (EMBEDDING, SPATIAL) if key in adata.obsm},
+        obsm={key: adata.obsm[key] for key in (EMBEDDING, UMAP, SPATIAL) if key in adata.obsm},
     )
     if labels is not None:
-        cells.obs[str(labels.name)] = labels
+        name = str(labels.name)
+        cells.obs[name] = labels
+        if f"{name}_colors" not in cells.uns:
+            names = group_labels(cells, name)
+            clusters = group_labels(cells, CLUSTERS)
+            both = (names.codes >= 0) & (clusters.codes >= 0)
+            counts = np.zeros((len(names.categories), len(clusters.categories)), dtype=np.int64)
+            np.add.at(counts, (names.codes[both], clusters.codes[both]), 1)
+            cells.uns[f"{name}_colors"] = list(pl.matched_palette(counts))
     return cells

@@ -15,10 +15,11 @@ from scrcl.config import to_yaml
 from scrcl.data.components import components, expression_components
 from scrcl.data.prepare import prepare
 from scrcl.data.validate import grouping, spatial_coords
-from scrcl.experiment.figures import draw
+from scrcl.experiment.figures import add_layout, draw
 from scrcl.experiment.protocols import Oracle, Setup, Spots, run_seed
 from scrcl.experiment.settings import resolve_n_clusters
 from scrcl.experiment.source import load
+from scrcl.experiment.writeup import write_up
 from scrcl.metrics import pairwise_ari, score
 from scrcl.results import SeedResult, annotated, check_free, summarize, writing
 from scrcl.seed import resolve_device
@@ -103,7 +104,7 @@ def run_experiment(experiment: Experiment) -> Outcome:
                 log.info("seed %d: already there", seed)
             else:
                 writer.write_seed(_one_seed(setup, cells, seed, with_oracle=experiment.oracle))
-        summary = _finish(writer, experiment, data, prepared.notes)
+        summary = _finish(writer, experiment, data, prepared)
     return Outcome(
         run=experiment.run,
         summary=summary,
@@ -209,7 +210,7 @@ def _scores(truth: pd.Series | None, clusters: NDArray[np.integer], epoch: int) 
 
 
 def _finish(
-    writer: RunWriter, experiment: Experiment, data: Dataset, notes: list[str]
+    writer: RunWriter, experiment: Experiment, data: Dataset, prepared: Prepared
 ) -> pd.DataFrame:
     """Write what sums up the run, from what its seeds left on the disk, earlier ones included."""
     run, config = writer.run, experiment.config
@@ -220,11 +221,13 @@ def _finish(
         "run": run.name,
         "config": to_yaml(config),
         "n_clusters": len(np.unique(first.clusters)),
-        "notes": notes,
+        "n_genes": len(prepared.var_names),
+        "notes": prepared.notes,
     }
     if first.stability is not None:
         params["stability"] = first.stability.to_numpy()
     result = annotated(data.adata, first, params)
+    add_layout(result)
     writer.write_adata(result)
     draw(
         run,
@@ -237,6 +240,8 @@ def _finish(
     metrics = {seed: run.load_metrics(seed) for seed in run.seeds}
     summary = summarize(metrics, {name: _agreement(run, name) for name in metrics[first.seed]})
     writer.finish(summary)
+    if experiment.report:
+        write_up(run, result, slice_key=data.slice_key)
     return summary
 
 

@@ -53,6 +53,8 @@ class Experiment:
         What to do with an earlier run of that name.
     progress
         Show a bar for each seed on stderr.
+    report
+        Find marker genes of the clusters and write ``report.html``.
     """
 
     source: Source
@@ -64,6 +66,7 @@ class Experiment:
     oracle: bool = False
     existing: Existing = "refuse"
     progress: bool = False
+    report: bool = True
 
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):

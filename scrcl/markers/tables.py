@@ -89,6 +89,11 @@ def top_markers(table: pd.DataFrame, n_genes: int) -> dict[str, list[str]]:
     return {str(group): list(genes) for group, genes in groups}
 
 
+def leading_markers(table: pd.DataFrame, kept: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the best gene of every group: of those that were kept, or of all if none was."""
+    return top_markers(table, 1) | top_markers(kept, 1)
+
+
 def layout(table: pd.DataFrame, kept: pd.DataFrame, *, n_genes: int | None = None) -> pd.DataFrame:
     """Arrange a table for ``markers.csv``.
 

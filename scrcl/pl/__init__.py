@@ -3,10 +3,11 @@
 Nothing is shown and no state of pyplot is touched; :func:`save` writes a figure to a file.
 """
 
-from scrcl.pl.colors import palette
+from scrcl.pl.colors import matched_palette, palette
 from scrcl.pl.degs import dotplot, genes_per_group, heatmap, matrixplot, ranking, stacked_violin
-from scrcl.pl.embedding import umap, umap_coordinates
+from scrcl.pl.embedding import umap, umap_coordinates, umap_layout
 from scrcl.pl.evaluation import confusion, n_clusters_curve, stability
+from scrcl.pl.maps import spatial_genes, umap_genes
 from scrcl.pl.paga import paga
 from scrcl.pl.spatial import spatial_confidence, spatial_domains
 from scrcl.pl.style import save
@@ -17,6 +18,7 @@ __all__ = [
     "dotplot",
     "genes_per_group",
     "heatmap",
+    "matched_palette",
     "matrixplot",
     "n_clusters_curve",
     "paga",
@@ -25,9 +27,12 @@ __all__ = [
     "save",
     "spatial_confidence",
     "spatial_domains",
+    "spatial_genes",
     "stability",
     "stacked_violin",
     "training_curve",
     "umap",
     "umap_coordinates",
+    "umap_genes",
+    "umap_layout",
 ]

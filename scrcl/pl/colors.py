@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,6 +73,26 @@ def palette(n_colors: int) -> tuple[str, ...]:
         best = int(gap.argmax())
         chosen.append(_to_hex(candidates[best]))
         gap = np.minimum(gap, _distance(seen, seen[:, best : best + 1])[:, 0])
+    return tuple(chosen)
+
+
+def matched_palette(counts: NDArray[np.integer]) -> tuple[str, ...]:
+    """Return colours of labels that repeat those of the clusters they overlap with.
+
+    Each cluster lends its colour to one label at most, so that most cells have the same one in
+    both; a label without a cluster of its own gets a colour that no cluster has.
+
+    Parameters
+    ----------
+    counts
+        Cells of each label and cluster, (n_labels, n_clusters).
+    """
+    n_labels, n_clusters = counts.shape
+    colors = palette(n_clusters + n_labels)
+    chosen = list(colors[n_clusters:])
+    for label, cluster in zip(*linear_sum_assignment(counts, maximize=True), strict=True):
+        if counts[label, cluster] > 0:
+            chosen[label] = colors[cluster]
     return tuple(chosen)
 
 

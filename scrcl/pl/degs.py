@@ -14,7 +14,7 @@ from matplotlib.collections import PolyCollection
 from scrcl._keys import CLUSTERS
 from scrcl._validate import InputError, check_one_of
 from scrcl.pl.colors import SEQUENTIAL
-from scrcl.pl.grid import add_colorbar, new_canvas, read_grid
+from scrcl.pl.grid import SLOTS, add_colorbar, new_canvas, read_grid
 from scrcl.pl.style import FONT, new_figure
 
 if TYPE_CHECKING:
@@ -157,6 +157,7 @@ def heatmap(adata: AnnData, genes: Genes, groupby: str = CLUSTERS) -> Figure:
     fig, ax = new_canvas(grid)
     image = _fill(ax, grid, np.minimum(values / top[:, None], 1.0))
     ax.vlines(range(1, len(grid.groups)), 0, len(grid.genes), color="white", linewidth=0.8)
+    ax.set_xlabel(f"{SLOTS} cells of each group, evenly drawn", fontsize=FONT)
     add_colorbar(grid, ax, image, "log expression\n(of the gene's 99th percentile)")
     return fig
 

@@ -59,6 +59,24 @@ def umap_coordinates(
     return coordinates
 
 
+def umap_layout(adata: ad.AnnData, *, seed: int = 0) -> NDArray[np.float32]:
+    """Return :func:`umap_coordinates` of the cells that have an embedding, NaN for the others.
+
+    Raises
+    ------
+    InputError
+        If there is no embedding, or it has fewer than three cells.
+    """
+    check_one_of(EMBEDDING, "obsm key", list(adata.obsm), hint="Run scrcl first.")
+    embedding = np.asarray(adata.obsm[EMBEDDING])
+    there = np.isfinite(embedding).all(axis=1)
+    cells = ad.AnnData(obs=pd.DataFrame(index=adata.obs_names[there]))
+    cells.obsm[EMBEDDING] = embedding[there]
+    layout = np.full((adata.n_obs, 2), np.nan, dtype=np.float32)
+    layout[there] = umap_coordinates(cells, seed=seed)
+    return layout
+
+
 def umap(
     adata: ad.AnnData,
     color: str | Sequence[str] = CLUSTERS,
@@ -97,7 +115,7 @@ def umap(
     fig = new_figure(n_abreast * _PANEL + sum(beside), n_rows * (_PANEL + 0.4))
     axes = fig.subplots(n_rows, n_abreast, squeeze=False).ravel()
     for ax, column in zip(axes, columns, strict=False):
-        explain(ax, column, draw_points(ax, xy, column, _dots, size=(_PANEL, _PANEL)), _PANEL)
+        explain(ax, column, draw_points(ax, xy, column, dots, size=(_PANEL, _PANEL)), _PANEL)
         ax.set(title=column.title, xlabel="UMAP 1", ylabel="UMAP 2", xticks=[], yticks=[])
         ax.set_box_aspect(1)
     for ax in axes[len(columns) :]:
@@ -118,6 +136,7 @@ def find_neighbors(adata: ad.AnnData, use_rep: str, seed: int) -> ad.AnnData:
     return cells
 
 
-def _dots(ax: Axes, xy: NDArray[np.floating]) -> Collection:
+def dots(ax: Axes, xy: NDArray[np.floating]) -> Collection:
+    """Add points to axes, small ones if there are many."""
     area = np.clip(40_000 / max(len(xy), 1), 0.5, 20)
     return ax.scatter(xy[:, 0], xy[:, 1], s=area, linewidths=0)

@@ -28,7 +28,7 @@ _ROW = 0.19  # inches, one gene
 _ALL_COLUMNS = 3.0  # inches, aimed at with few groups
 _COLUMN = (0.28, 0.8)  # inches, narrowest and widest group
 _LEAST_HEIGHT = 2.2  # inches
-_SLOTS = 60  # cells of a group in the heatmap
+SLOTS = 60  # cells of a group in the heatmap
 _BINS = 48  # of a violin
 _BANDWIDTH = 6.0  # bins, for one cell; shrinks with the fifth root of their number
 
@@ -68,7 +68,7 @@ class Grid(NamedTuple):
         chosen = []
         for group in range(len(self.groups)):
             members = np.flatnonzero(self.codes == group)
-            chosen.append(members[np.arange(_SLOTS) * len(members) // _SLOTS])
+            chosen.append(members[np.arange(SLOTS) * len(members) // SLOTS])
         table: NDArray[np.float64] = self.X[np.concatenate(chosen)].toarray().T.astype(np.float64)
         return table
 
@@ -82,7 +82,9 @@ class Grid(NamedTuple):
         known = self.codes >= 0
         left = np.arange(n_groups)[:, None] + 0.06 + 0.88 * np.linspace(0, 1, _BINS)
         outlines = []
-        for gene, column in enumerate(self.X[known].T.toarray()):
+        X = self.X[known].tocsc()
+        for gene in range(X.shape[1]):
+            column = X[:, [gene]].toarray().ravel()  # one gene at a time, all cells
             bins = (column / max(column.max(), 1e-12) * (_BINS - 1)).astype(np.intp)
             counts = np.bincount(self.codes[known] * _BINS + bins, minlength=n_groups * _BINS)
             smooth = np.stack(

@@ -13,7 +13,7 @@ from scrcl._validate import check_one_of
 from scrcl.data.expression import group_labels
 from scrcl.data.validate import spatial_coords
 from scrcl.pl.columns import Column, read_columns
-from scrcl.pl.panels import draw_points, explain, width_beside
+from scrcl.pl.panels import Points, draw_points, explain, width_beside
 from scrcl.pl.style import new_figure
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class _Image(NamedTuple):
     spot_diameter: float | None  # in units of the coordinates
 
 
-class _Slice(NamedTuple):
+class Slice(NamedTuple):
     """One section of tissue."""
 
     name: str
@@ -119,7 +119,7 @@ def _draw(
     with_image: bool,
     limits: tuple[float, float] | None,
 ) -> Figure:
-    slices = _slices(adata, slice_key, with_image=with_image)
+    slices = find_slices(adata, slice_key, with_image=with_image)
     one_column = len(columns) == 1
     n_panels = len(slices) * len(columns)
     n_abreast = int(np.ceil(np.sqrt(n_panels))) if one_column else len(columns)
@@ -144,7 +144,7 @@ def _draw(
 
 def _draw_slice(
     ax: Axes,
-    piece: _Slice,
+    piece: Slice,
     column: Column,
     *,
     size: tuple[float, float],
@@ -158,26 +158,33 @@ def _draw_slice(
         height, width = np.array(piece.image.pixels.shape[:2]) / piece.image.scale
         ax.imshow(piece.image.pixels, extent=(0, width, height, 0), cmap="gray", zorder=0)
         ax.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]))
+    spots = round_spots(piece.diameter)
+    return draw_points(ax, piece.xy, column, spots, size=size, shown=piece.shown, limits=limits)
+
+
+def round_spots(diameter: float) -> Points:
+    """Return what adds spots of this diameter, in units of the coordinates, to axes."""
 
     def spots(ax: Axes, xy: NDArray[np.floating]) -> Collection:
-        wide = [piece.diameter]
+        wide = [diameter]
         collection = EllipseCollection(
             wide, wide, [0], units="xy", offsets=xy, offset_transform=ax.transData, linewidths=0
         )
         ax.add_collection(collection, autolim=False)
         return collection
 
-    return draw_points(ax, piece.xy, column, spots, size=size, shown=piece.shown, limits=limits)
+    return spots
 
 
-def _title(piece: _Slice, column: Column, *, n_slices: int, one_column: bool) -> str:
+def _title(piece: Slice, column: Column, *, n_slices: int, one_column: bool) -> str:
     name = _TITLES.get(column.title, column.title)
     if n_slices == 1:
         return name
     return piece.name if one_column else f"{piece.name}: {name}"
 
 
-def _slices(adata: AnnData, slice_key: str | None, *, with_image: bool) -> list[_Slice]:
+def find_slices(adata: AnnData, slice_key: str | None, *, with_image: bool) -> list[Slice]:
+    """Return the sections of a tissue, one if `slice_key` is None, with their images if asked."""
     coords = spatial_coords(adata)[:, :2]
     if slice_key is None:
         masks = {"": np.ones(adata.n_obs, dtype=bool)}
@@ -189,7 +196,7 @@ def _slices(adata: AnnData, slice_key: str | None, *, with_image: bool) -> list[
         found = _find_image(adata, name, n_slices=len(masks)) if with_image else None
         diameter = found.spot_diameter if found is not None else None
         xy = coords[shown]
-        slices.append(_Slice(name, shown, xy, diameter or _spacing(xy), found))
+        slices.append(Slice(name, shown, xy, diameter or _spacing(xy), found))
     return slices
 
 
@@ -224,6 +231,6 @@ def _spacing(xy: NDArray[np.float64]) -> float:
     return float(np.median(distance))
 
 
-def _aspect(piece: _Slice) -> float:
+def _aspect(piece: Slice) -> float:
     width, height = np.ptp(piece.xy, axis=0) + 3 * piece.diameter
     return float(width / height)

@@ -103,6 +103,12 @@ class RunFolder:
         return content
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """What decided the results beside configuration and seed, as saved in ``env.json``."""
+        environment: dict[str, Any] = self.environment
+        return dict(environment.get("settings", {}))
+
+    @property
     def config(self) -> str:
         """Resolved configuration, YAML."""
         return (self.path / "config.yaml").read_text("utf-8")

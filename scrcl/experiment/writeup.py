@@ -1,0 +1,45 @@
+"""What a finished run is read by: marker genes of its clusters, and one page about it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from scrcl._validate import InputError
+from scrcl.experiment.degs import MarkerQuestion, draw_markers
+from scrcl.report import write_report
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from scrcl.results import RunFolder
+
+log = logging.getLogger(__name__)
+
+FIGURES = ("dotplot", "umap_markers", "tissue_markers")
+"""Figures of marker genes that every run gets; draw_DEGs has more."""
+
+
+def write_up(run: RunFolder, adata: AnnData, *, slice_key: str | None = None) -> None:
+    """Find the marker genes of the clusters, into ``markers/``, and write ``report.html``.
+
+    Parameters
+    ----------
+    run
+        A run that is complete but for these.
+    adata
+        What :func:`scrcl.results.annotated` returned.
+    slice_key
+        Column of ``obs`` that tells slices apart.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written.
+    """
+    question = MarkerQuestion(slice_key=slice_key)
+    try:
+        draw_markers(adata, question, run.path / "markers", only=FIGURES, replace=True)
+    except InputError as error:
+        log.warning("markers: none, %s", error)
+    log.info("report: %s", write_report(run))

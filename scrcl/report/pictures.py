@@ -1,0 +1,95 @@
+"""Figures as the page holds them: within the page itself."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_MAX_WIDTH = 1800
+"""Pixels; a figure for print has more than a page can show."""
+_DPI = 300.0
+_CSS_DPI = 96
+
+CAPTIONS = {
+    "umap": "Cells in the plane (UMAP of the embedding). Points that lie close are alike; "
+    "distances between groups mean little.",
+    "domains": "Where the domains lie.",
+    "confidence": "How sure the domain of each spot is.",
+    "stability": "How stable each cluster is, and how sure its cells are (box: quartiles; line: "
+    "5 to 95 %).",
+    "paga": "Which domains are connected in the embedding.",
+    "n_clusters": "The criterion for every number of clusters that was tried; high is good.",
+    "training_curve": "The loss and its parts over the epochs.",
+    "confusion": "How the labels are spread over the clusters that were found without them.",
+    "confusion_oracle": "Oracle: how the labels are spread over the clusters of the epoch that the "
+    "labels picked. An upper bound, not what a user gets.",
+    "ranking": "The best genes of each group by score.",
+    "dotplot": "How many cells of each group express a marker, and how strongly.",
+    "heatmap": "Single cells: expression of the markers.",
+    "stacked_violin": "Distribution of each marker in each group.",
+    "matrixplot": "Mean expression of the markers in each group.",
+    "umap_markers": "The best gene of each group in the plane of the embedding.",
+    "tissue_markers": "The best gene of each group on the tissue.",
+}
+"""Name of a figure to what it shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure within the page."""
+
+    name: str
+    caption: str
+    source: str
+    """Address that holds the figure itself."""
+    width: int | None
+    """CSS pixels at the size it was drawn for; ``None``: not known."""
+
+
+def embed(path: Path) -> Picture | None:
+    """Read a figure; ``None`` if it is not one that a page can show.
+
+    Parameters
+    ----------
+    path
+        png, made smaller if it has more pixels than a page can show, or svg.
+    """
+    caption = CAPTIONS.get(path.stem, path.stem.replace("_", " "))
+    if path.suffix == ".svg":
+        # As an image, in which a browser runs no script.
+        return Picture(path.stem, caption, _address("svg+xml", path.read_bytes()), None)
+    try:
+        with Image.open(path) as image:
+            dpi = float(image.info.get("dpi", (_DPI, _DPI))[0])
+            width = round(image.width / dpi * _CSS_DPI)
+            return Picture(path.stem, caption, _address("png", _smaller(image)), width)
+    except OSError:  # not an image, or half of one
+        return None
+
+
+def embed_all(paths: Sequence[Path]) -> tuple[list[Picture], list[str]]:
+    """Read figures; the others are named."""
+    found = {path: embed(path) for path in paths}
+    unread = [path.name for path, picture in found.items() if picture is None]
+    return [picture for picture in found.values() if picture is not None], unread
+
+
+def _smaller(image: Image.Image) -> bytes:
+    if image.width > _MAX_WIDTH:
+        height = round(image.height * _MAX_WIDTH / image.width)
+        image = image.convert("RGB").resize((_MAX_WIDTH, height), Image.Resampling.LANCZOS)
+    buffer = BytesIO()
+    image.save(buffer, format="png", optimize=True)
+    return buffer.getvalue()
+
+
+def _address(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
