@@ -71,39 +71,46 @@ def pseudobulk(
     tested, notes = testable_groups(labels, groupby, reference, min_cells)
     if not used.all():
         notes.append(f"{(~used).sum():,} cells without a group or a sample were left out")
-    expression = log_expression(adata).X[used]
-    effects = effect_sizes(expression, labels, tested, reference)
+    effects = effect_sizes(log_expression(adata).X[used], labels, tested, reference)
     tables = []
     for group, effect in zip(tested, effects, strict=True):
-        profiles, design = _profiles(
-            counts, labels, samples, pair=(group, reference), min_cells=min_cells
-        )
-        n_in = int((design["side"] == "inside").sum())
-        if min(n_in, len(design) - n_in) < MIN_SAMPLES:
-            notes.append(
-                f"group {group}: not tested, {n_in} samples inside and {len(design) - n_in} "
-                f"outside have {min_cells} cells or more, {MIN_SAMPLES} a side are needed"
-            )
-            continue
-        result = _deseq2(profiles, design)
-        effect["log2_fold_change"] = result["log2FoldChange"].to_numpy()
-        tables.append(
-            group_table(
-                group,
-                genes,
-                score=result["stat"].to_numpy(),
-                p_value=result["pvalue"].to_numpy(),
-                effects=effect,
-            )
-        )
+        pair = (group, reference)
+        profiles, design = _profiles(counts, labels, samples, pair=pair, min_cells=min_cells)
+        n_in, n_out = (int((design["side"] == side).sum()) for side in ("inside", "outside"))
+        if min(n_in, n_out) < MIN_SAMPLES:
+            notes.append(_too_few(group, n_in, n_out, min_cells))
+        else:
+            tables.append(_group_ranking(group, genes, _deseq2(profiles, design), effect))
     if not tables:
-        msg = (
-            f"samples: got no group of obs[{groupby!r}] with {MIN_SAMPLES} samples of "
-            f"obs[{sample_key!r}] a side, wanted at least one. Test by cell (wilcoxon) instead."
-        )
-        raise InputError(msg)
-    return Ranking(
-        pd.concat(tables, ignore_index=True), notes + [DOUBLE_DIPPING] * (groupby == CLUSTERS)
+        raise _no_group(groupby, sample_key)
+    notes += [DOUBLE_DIPPING] * (groupby == CLUSTERS)
+    return Ranking(pd.concat(tables, ignore_index=True), notes)
+
+
+def _too_few(group: str, n_in: int, n_out: int, min_cells: int) -> str:
+    return (
+        f"group {group}: not tested, {n_in} samples inside and {n_out} outside have {min_cells} "
+        f"cells or more, {MIN_SAMPLES} a side are needed"
+    )
+
+
+def _no_group(groupby: str, sample_key: str) -> InputError:
+    return InputError(
+        f"samples: got no group of obs[{groupby!r}] with {MIN_SAMPLES} samples of "
+        f"obs[{sample_key!r}] a side, wanted at least one. Test by cell (wilcoxon) instead."
+    )
+
+
+def _group_ranking(
+    group: str, genes: pd.Index, result: pd.DataFrame, effect: dict[str, NDArray[np.float64]]
+) -> pd.DataFrame:
+    """Rows of one group: the test and the fold change of DESeq2, the shares of cells."""
+    return group_table(
+        group,
+        genes,
+        score=result["stat"].to_numpy(),
+        p_value=result["pvalue"].to_numpy(),
+        effects=effect | {"log2_fold_change": result["log2FoldChange"].to_numpy()},
     )
 
 

@@ -90,18 +90,7 @@ def rank_genes(
     """
     check_one_of(method, "method", get_args(Method))
     comparison, notes = _compare(adata, groupby, reference, min_cells)
-    if method == "logreg":
-        if reference != REST:
-            msg = (
-                f"reference: got {reference!r} with method 'logreg', wanted 'rest'. Logistic "
-                "regression compares all groups at once; use 'wilcoxon' or 't-test' for pairs."
-            )
-            raise InputError(msg)
-        scores, p_values = _logreg(comparison)
-    elif method == "wilcoxon" and find_spec("illico") is not None:
-        scores, p_values = _illico(comparison, tie_correct=tie_correct)
-    else:
-        scores, p_values = _scanpy(comparison, method, tie_correct=tie_correct)
+    scores, p_values = _test(comparison, method, tie_correct=tie_correct)
     if method != "logreg":
         notes += [DOUBLE_DIPPING] * (groupby == CLUSTERS) + [PSEUDOREPLICATION]
     effects = effect_sizes(comparison.expression.X, comparison.labels, comparison.tested, reference)
@@ -113,6 +102,15 @@ def rank_genes(
         )
     ]
     return Ranking(pd.concat(tables, ignore_index=True), notes)
+
+
+def _test(comparison: _Comparison, method: Method, *, tie_correct: bool) -> Scores:
+    """Return score and p-value of every tested group and gene, (n_tested, n_genes) each."""
+    if method == "logreg":
+        return _logreg(comparison)
+    if method == "wilcoxon" and find_spec("illico") is not None:
+        return _illico(comparison, tie_correct=tie_correct)
+    return _scanpy(comparison, method, tie_correct=tie_correct)
 
 
 def effect_sizes(
@@ -262,7 +260,13 @@ def _illico(comparison: _Comparison, *, tie_correct: bool) -> Scores:
 
 def _logreg(comparison: _Comparison) -> Scores:
     """Coefficients of scanpy's model, which gives two groups the sign of the other one."""
-    expression, labels, tested, _ = comparison
+    expression, labels, tested, reference = comparison
+    if reference != REST:
+        msg = (
+            f"reference: got {reference!r} with method 'logreg', wanted 'rest'. Logistic "
+            "regression compares all groups at once; use 'wilcoxon' or 't-test' for pairs."
+        )
+        raise InputError(msg)
     rows = np.flatnonzero(labels.isin(tested))
     codes = pd.Categorical(labels[rows], categories=tested).codes
     if len(tested) < 2:

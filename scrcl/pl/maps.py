@@ -65,7 +65,7 @@ def umap_genes(adata: AnnData, genes: Genes, *, seed: int = 0) -> Figure:
         If a gene does not exist, there is none, or the embedding is missing.
     """
     xy = np.asarray(adata.obsm[UMAP]) if UMAP in adata.obsm else umap_layout(adata, seed=seed)
-    drawn = _sample(np.isfinite(xy).all(axis=1), seed)
+    drawn = _sample(np.isfinite(xy.sum(axis=1)), seed)
     part = _Part(drawn, xy[drawn], dots)
     return _draw(adata, genes, [part], "UMAP of the embedding")
 
@@ -121,9 +121,10 @@ def _draw(adata: AnnData, genes: Genes, parts: list[_Part], where: str) -> Figur
     for ax, (_, title), column in zip(axes, titles, values, strict=False):
         for part in parts:
             drawn = _paint(ax, part, column, size)
-        ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+        ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[])
+        ax.set_aspect("equal", adjustable="datalim")
+        ax.spines[:].set_color("0.8")
         ax.set_title(title, fontsize=FONT)
-        ax.axis("off")
     for ax in axes[len(titles) :]:
         ax.remove()
     panels = list(axes[: len(titles)])
@@ -155,17 +156,16 @@ def _titles(genes: Genes) -> list[tuple[str, str]]:
 
 
 def _relative(adata: AnnData, genes: Sequence[str]) -> list[Column]:
-    """Log expression over its 99th percentile where it is not 0, at most 1."""
+    """Return log expression over its 99th percentile where it is not 0, at most 1."""
     expression = log_expression(adata)
     unknown = [gene for gene in genes if gene not in expression.var_names]
     if unknown:
         msg = f"genes: got unknown genes {unknown[:10]}, wanted names of genes as in the data."
         raise InputError(msg)
-    chosen = expression[:, list(dict.fromkeys(genes))].X.tocsc()
-    place = {gene: number for number, gene in enumerate(dict.fromkeys(genes))}
+    chosen = expression.X[:, expression.var_names.get_indexer(list(genes))].tocsc()
     columns = []
-    for gene in genes:
-        values = chosen[:, [place[gene]]].toarray().ravel().astype(np.float64)
+    for number, gene in enumerate(genes):
+        values = chosen[:, [number]].toarray().ravel().astype(np.float64)
         top = np.percentile(values[values > 0], 99) if values.any() else 1.0
         columns.append(Column(gene, np.minimum(values / top, 1.0), None))
     return columns

@@ -16,10 +16,10 @@ from scrcl.report.facts import facts, versions
 from scrcl.report.genes import Genes, associations, best_genes, read_genes
 from scrcl.report.pictures import Picture, embed_all
 from scrcl.report.scores import choice_of_k, scores, scores_by_seed
-from scrcl.report.table import Cell, Table, count, mark, number, percent
+from scrcl.report.table import NOTHING, Cell, Table, count, mark, number, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from scrcl.results import RunFolder
 
@@ -78,6 +78,7 @@ def read_content(run: RunFolder) -> Content:
     cells = run.load_clusters(seed)
     names = [str(cluster) for cluster in sorted(cells["cluster"].dropna().unique())]
     colors = dict(zip(names, palette(len(names)), strict=True))
+    k, candidates = choice_of_k(run, seed)
     figures, unread = _figures(run)
     genes = read_genes(run.path / "markers", colors)
     notes = [*map(str, saved.get("notes", ()))]
@@ -90,8 +91,8 @@ def read_content(run: RunFolder) -> Content:
         facts=facts(run, cells, saved, noun),
         notes=notes,
         clusters=_clusters(run, seed, cells, colors),
-        k=choice_of_k(run, seed)[0],
-        candidates=choice_of_k(run, seed)[1],
+        k=k,
+        candidates=candidates,
         genes=genes,
         associations=associations(run.path, colors),
         scores=scores(run),
@@ -136,13 +137,13 @@ def _clusters(run: RunFolder, seed: int, cells: pd.DataFrame, colors: Mapping[st
         members = of.index[of == name]
         row = [mark(name, colors), count(len(members)), percent(len(members) / len(of))]
         if given:
-            row.append(Cell(given.get(name, "–")))
+            row.append(Cell(given.get(name, NOTHING)))
         if result.stability is not None:
             row.append(number(stable.get(int(name)), 2))
         if "confidence" in cells:
             row.append(number(float(cells.loc[members, "confidence"].median()), 2))
         if best:
-            row.append(Cell(", ".join(best.get(name, [])) or "–"))
+            row.append(Cell(", ".join(best.get(name, [])) or NOTHING))
         rows.append(row)
     return Table(caption=f"Clusters of seed {seed}.", columns=heads, rows=rows)
 
@@ -174,7 +175,7 @@ def _figures(run: RunFolder) -> tuple[dict[str, list[Picture]], list[str]]:
     return by_section, unread
 
 
-def _more_genes(run: RunFolder, colors: Mapping[str, str]) -> Sequence[Genes]:
+def _more_genes(run: RunFolder, colors: Mapping[str, str]) -> list[Genes]:
     folders = sorted(path for path in (run.path / "degs").glob("*") if path.is_dir())
     found = (read_genes(folder, colors) for folder in folders)
     return [genes for genes in found if genes is not None]

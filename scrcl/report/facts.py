@@ -46,7 +46,7 @@ def facts(
         "seeds": ", ".join(map(str, run.seeds)),
         "labels": labels,
         "slices": settings.get("slice_key") or "",
-        "finished": _time(environment),
+        "time": _time(environment),
     }
     return [(name, str(value)) for name, value in told.items() if value]
 
@@ -64,10 +64,9 @@ def versions(run: RunFolder) -> list[tuple[str, str]]:
 
 
 def _time(environment: Mapping[str, Any]) -> str:
-    """Say when the run ended, and after how long."""
+    """Say when the run began and ended."""
     if not environment["finished"]:
-        return "not yet: --resume goes on"
+        return "not finished: --resume goes on"
     start, end = (datetime.fromisoformat(environment[key]) for key in ("started", "finished"))
-    seconds = int((end - start).total_seconds())
-    took = f"{seconds} s" if seconds < 120 else f"{seconds // 60} min {seconds % 60} s"
-    return f"{end:%Y-%m-%d %H:%M} UTC, after {took}"
+    same_day = start.date() == end.date()
+    return f"{start:%Y-%m-%d %H:%M} to {end:{'%H:%M' if same_day else '%Y-%m-%d %H:%M'}} UTC"

@@ -11,7 +11,7 @@ from scrcl.report.pictures import CAPTIONS, Picture, embed_all
 from scrcl.report.table import Cell, Table, from_frame, mark, number, p_value, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
     from pathlib import Path
 
 _SHOWN = 10  # genes of a group
@@ -106,26 +106,24 @@ def associations(folder: Path, colors: Mapping[str, str]) -> list[Table]:
 
 
 def _best(table: pd.DataFrame, colors: Mapping[str, str]) -> Table:
-    rows = [
-        [
-            mark(str(row.group), colors),
-            Cell(str(row.rank), float(row.rank)),
-            Cell(str(row.gene)),
-            number(row.score, 2),
-            number(row.log2_fold_change, 2),
-            p_value(row.p_adjusted),
-            percent(row.fraction_in),
-            percent(row.fraction_out),
-            Cell("yes" if row.kept else "no"),
-        ]
-        for row in table[table["rank"] <= _SHOWN].itertuples(index=False)
+    shown = table[table["rank"] <= _SHOWN]
+    columns = [
+        [mark(group, colors) for group in shown["group"]],
+        [Cell(str(rank), float(rank)) for rank in shown["rank"]],
+        [Cell(gene) for gene in shown["gene"]],
+        [number(score, 2) for score in shown["score"]],
+        [number(fold, 2) for fold in shown["log2_fold_change"]],
+        [p_value(p) for p in shown["p_adjusted"]],
+        [percent(share) for share in shown["fraction_in"]],
+        [percent(share) for share in shown["fraction_out"]],
+        [Cell("yes" if kept else "no") for kept in shown["kept"]],
     ]
     caption = (
-        f"The best {_SHOWN} genes of each cluster by the score of the test. “In cluster” and "
-        "“outside”: share of cells that express the gene. “Marker”: common inside, rare outside "
+        f"The best {_SHOWN} genes of each cluster by the score of the test. 'In cluster' and "
+        "'outside': share of cells that express the gene. 'Marker': common inside, rare outside "
         "and at least twice as high."
     )
-    return Table(caption=caption, columns=_HEADS, rows=rows)
+    return Table(caption=caption, columns=_HEADS, rows=list(zip(*columns, strict=True)))
 
 
 def _read(path: Path) -> pd.DataFrame | None:
@@ -134,5 +132,5 @@ def _read(path: Path) -> pd.DataFrame | None:
         return None
     heads = pd.read_csv(path, nrows=0).columns
     empty = {head: [""] for head in heads if head not in _NAMES}
-    names = dict.fromkeys(_NAMES, str)
+    names: dict[Hashable, type[str]] = dict.fromkeys(_NAMES, str)
     return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=empty)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -55,23 +56,21 @@ def choice_of_k(run: RunFolder, seed: int) -> tuple[str, Table | None]:
 def scores(run: RunFolder) -> Table | None:
     """Set the protocols side by side, over all seeds; ``None`` without labels."""
     path = run.path / "summary.csv"
-    if not path.is_file():
+    table = pd.read_csv(path, index_col="protocol") if path.is_file() else pd.DataFrame()
+    summary: dict[str, dict[str, float]] = {str(name): dict(row) for name, row in table.iterrows()}
+    if all(math.isnan(row["acc_mean"]) for row in summary.values()):
         return None
-    summary = pd.read_csv(path).set_index("protocol")
-    if summary["acc_mean"].isna().all():
-        return None
-    protocols = [name for name in _PROTOCOLS if name in summary.index]
     rows = [
-        [Cell(title), *(_mean_and_sd(summary.loc[name], score) for name in protocols)]
+        [Cell(title), *(_mean_and_sd(row, score) for row in summary.values())]
         for score, title in _SCORES.items()
     ]
-    agreement = [number(summary.loc[name, "seed_ari_mean"]) for name in protocols]
+    agreement = [number(row["seed_ari_mean"]) for row in summary.values()]
     rows.append([Cell("ARI between seeds"), *agreement])
-    n_seeds = int(summary["n_seeds"].max())
-    spread = ", mean ± SD over the seeds" if n_seeds > 1 else ""
+    n_seeds = len(run.seeds)
+    spread = f"{n_seeds} seeds, mean ± SD" if n_seeds > 1 else "1 seed"
     return Table(
-        caption=f"Agreement with the labels ({n_seeds} seed{'s' * (n_seeds > 1)}{spread}).",
-        columns=["score", *(_PROTOCOLS[name] for name in protocols)],
+        caption=f"Agreement with the labels ({spread}).",
+        columns=["score", *(_PROTOCOLS[name] for name in summary)],
         rows=rows,
     )
 
@@ -89,7 +88,9 @@ def scores_by_seed(run: RunFolder) -> Table:
     return Table(caption="Every seed.", columns=heads, rows=rows)
 
 
-def _mean_and_sd(row: pd.Series[Any], score: str) -> Cell:
+def _mean_and_sd(row: dict[str, float], score: str) -> Cell:
+    mean, sd = row[f"{score}_mean"], row[f"{score}_sd"]
+    if math.isnan(sd):
+        return number(mean, 0 if score == "n_clusters" else 3)
     digits = 1 if score == "n_clusters" else 3
-    mean, sd = number(row[f"{score}_mean"], digits), row[f"{score}_sd"]
-    return mean if pd.isna(sd) else mean._replace(text=f"{mean.text} ± {sd:.{digits}f}")
+    return Cell(f"{mean:.{digits}f} ± {sd:.{digits}f}", mean)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-NOTHING = "–"
+NOTHING = "-"
 _SMALLEST = 1e-300  # what a p-value of 0 stands for: it does not fit a float
 
 
@@ -99,7 +99,7 @@ def _marked(column: pd.Series, colors: Mapping[str, str]) -> list[Cell]:
     return [mark(str(name), colors) for name in column]
 
 
-def _cells(column: pd.Series) -> Iterable[Cell]:
+def _cells(column: pd.Series[Any]) -> Iterable[Cell]:
     if pd.api.types.is_bool_dtype(column):
         return [Cell("yes" if value else "no") for value in column]
     if pd.api.types.is_integer_dtype(column):

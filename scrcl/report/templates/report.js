@@ -10,6 +10,7 @@ for (const table of document.querySelectorAll("table")) {
     return value === undefined ? cell.textContent : Number(value.replace("inf", "Infinity"));
   };
   heads.forEach((head, column) => {
+    if (head.textContent === "") return;
     const button = document.createElement("button");
     button.type = "button";
     button.append(...head.childNodes);
@@ -34,7 +35,7 @@ for (const table of document.querySelectorAll("table")) {
   input.type = "search";
   input.placeholder = "cluster or gene";
   label.append("Show only", input);
-  table.parentElement.before(label);
+  table.parentElement.previousElementSibling.before(label);
   input.addEventListener("input", () => {
     const wanted = input.value.trim().toLowerCase();
     for (const row of body.rows) {
