@@ -75,10 +75,16 @@ def real_data() -> Path:
     return REAL_DATA
 
 
+def _simple_layout(adata: ad.AnnData) -> None:
+    adata.obsm["X_scrcl_umap"] = adata.obsm["X_scrcl"][:, :2]
+
+
 @pytest.fixture
 def runner(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Runner:
     """Runs the scripts on tiny data, without figures, which would take most of the time."""
     monkeypatch.setattr("scrcl.experiment.run.draw", lambda *_, **__: None)
+    monkeypatch.setattr("scrcl.experiment.run.write_up", lambda *_, **__: None)
+    monkeypatch.setattr("scrcl.experiment.run.add_layout", _simple_layout)
     return Runner(tmp_path, capsys)

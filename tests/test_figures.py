@@ -66,7 +66,7 @@ def test_a_seed_that_knows_little_is_drawn_too(
     run = RunFolder(tmp_path)
     draw(run, annotated(adata_st, plain, {}), plain, labels=labels, slice_key="slide", tissue=True)
 
-    assert drawn(run) == ["domains.png", "paga.png", "umap.png"]
+    assert drawn(run) == ["confusion.png", "domains.png", "paga.png", "umap.png"]
 
 
 def test_a_figure_that_cannot_be_drawn_is_left_out_with_a_note(

@@ -34,8 +34,8 @@ def pseudobulk(
 ) -> Ranking:
     """Rank the genes of every group with samples, not cells, as replicates.
 
-    For each group, counts are summed per sample inside the group and in what it is compared with;
-    DESeq2 tests inside against outside, paired by sample if every sample is on both sides.
+    For each group, counts are summed per sample inside and outside (in what it is compared with);
+    DESeq2 tests the one against the other, paired by sample if every sample is on both sides.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ def pseudobulk(
     Returns
     -------
     As :func:`rank_genes`; ``score`` is the Wald statistic and ``log2_fold_change`` DESeq2's.
-    Genes that DESeq2 does not test (too few counts, outliers) score 0 and have no p-value. Groups
-    with fewer than two samples on a side are left out, with a note.
+    Genes that DESeq2 does not test (few counts, outliers) score 0 and have no p-value. Groups with
+    fewer than two samples on a side are left out, with a note.
 
     Raises
     ------
@@ -63,8 +63,8 @@ def pseudobulk(
     ModuleNotFoundError
         If pydeseq2 is not installed.
     """
-    labels, samples = group_labels(adata, groupby), group_labels(adata, sample_key)
     _require_pydeseq2()
+    labels, samples = group_labels(adata, groupby), group_labels(adata, sample_key)
     counts, genes = count_matrix(adata)
     used = (labels.codes >= 0) & (samples.codes >= 0)
     labels, samples, counts = labels[used], samples[used], counts[used]
