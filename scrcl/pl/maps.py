@@ -73,7 +73,7 @@ def umap_genes(adata: AnnData, genes: Genes, *, seed: int = 0) -> Figure:
 def spatial_genes(
     adata: AnnData, genes: Genes, *, slice_key: str | None = None, seed: int = 0
 ) -> Figure:
-    """Draw each gene on the tissue, spots in their true size as far as it is known.
+    """Draw each gene on the tissue, spots as wide as the distance between them: without gaps.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def spatial_genes(
         If positions, the slice column or a gene are missing, or there is no gene.
     """
     shown = _sample(np.ones(adata.n_obs, dtype=bool), seed)
-    slices = find_slices(adata, slice_key, with_image=True)
+    slices = find_slices(adata, slice_key, with_image=False)
     spans = np.array([np.ptp(piece.xy, axis=0) + 2 * piece.diameter for piece in slices])
     n_abreast = int(np.ceil(np.sqrt(len(slices))))
     step = spans.max(axis=0) * (1 + _GAP)

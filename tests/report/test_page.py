@@ -255,10 +255,10 @@ def test_fifty_two_clusters_are_all_there(
 
 
 def test_a_folder_that_is_no_finished_run_is_refused(tmp_path: Path, run: Path) -> None:
-    with pytest.raises(InputError, match="report: got .*, where no finished run is"):
+    with pytest.raises(InputError, match=r"report: got .*, where no finished run is"):
         write_report(RunFolder(tmp_path / "nothing"))
     (run / "result.h5ad").unlink()
-    with pytest.raises(InputError, match="report: got .*--resume"):
+    with pytest.raises(InputError, match=r"report: got .*--resume"):
         write_report(RunFolder(run))
 
 
