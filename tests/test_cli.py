@@ -37,6 +37,10 @@ def test_bare_scripts_run_from_data_to_markers(tmp_path: Path) -> None:
     assert summary["path"] == str(run)
     assert summary["protocols"]["label_free"]["n_clusters_mean"] == 6
     assert {path.stem for path in (run / "figures").iterdir()} >= {"training_curve", "umap"}
+    assert {path.name for path in (run / "markers").iterdir()} == {
+        *("markers.csv", "notes.txt", "dotplot.png", "umap_markers.png")
+    }
+    assert "<h2>Marker genes</h2>" in (run / "report.html").read_text()
     assert "Traceback" not in done.stderr
     assert "Warning" not in done.stderr
 
@@ -57,6 +61,19 @@ def test_a_bare_tissue_run_says_that_the_tissue_is_simulated(tmp_path: Path) -> 
     figures = tmp_path / "results" / "ST" / "simulated_tissue" / "default" / "figures"
     drawn = {path.stem for path in figures.iterdir()}
     assert drawn >= {"domains", "paga", "umap"}
+    assert (figures.parent / "markers" / "tissue_markers.png").is_file()
+
+
+def test_the_report_can_be_left_out(
+    runner: Runner, adata_sc: ad.AnnData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("scrcl.experiment.run.write_up", lambda *_, **given: asked.append(given))
+
+    runner.fast("sc", adata_sc, "--no-report")
+    assert asked == []
+    runner.fast("sc", adata_sc, "--overwrite")
+    assert asked == [{"slice_key": None}]
 
 
 def test_a_fault_is_one_line_and_exit_code_2(tmp_path: Path) -> None:

@@ -9,7 +9,11 @@ import pytest
 
 from tests.running import Runner, tree
 
-FIGURES = ["dotplot.png", "heatmap.png", "matrixplot.png", "ranking.png", "stacked_violin.png"]
+FIGURES = [
+    *("dotplot.png", "heatmap.png", "matrixplot.png", "ranking.png", "stacked_violin.png"),
+    "umap_markers.png",
+]
+WRITTEN = sorted(["markers.csv", "notes.txt", *FIGURES])
 
 
 @pytest.fixture
@@ -44,7 +48,7 @@ def test_without_arguments_it_takes_the_newest_run_of_single_cells(
     folder, _ = degs(runner)
 
     assert folder == run / "degs" / "seed_0_scrcl_wilcoxon"
-    assert sorted(tree(folder)) == sorted(["markers.csv", *FIGURES])
+    assert sorted(tree(folder)) == WRITTEN
 
 
 def test_the_markers_are_the_genes_that_were_made_high(runner: Runner, run: Path) -> None:
@@ -129,7 +133,7 @@ def test_no_marker_at_all_leaves_the_ranking_and_the_table(
     folder, error = degs(runner, "--input", runner.save(adata_sc), "--groupby", "random")
 
     assert "dotplot: not drawn" in error
-    assert sorted(tree(folder)) == ["markers.csv", "ranking.png"]
+    assert sorted(tree(folder)) == ["markers.csv", "notes.txt", "ranking.png"]
     assert not pd.read_csv(folder / "markers.csv")["kept"].any()
 
 
@@ -165,6 +169,38 @@ def test_asked_for_genes_are_drawn_and_unknown_ones_refused(runner: Runner, run:
 
     assert "gene5" in (folder / "dotplot.svg").read_text()
     assert "got ['TTN']" in refused(runner, "--genes", "gene3,TTN", "--method", "t-test")
+
+
+def test_the_best_gene_of_each_domain_is_mapped_on_the_tissue(
+    runner: Runner, adata_st: ad.AnnData
+) -> None:
+    run = runner.fast("st", adata_st)
+
+    folder, _ = degs(runner, "--run", run, "--groupby", "ground_truth")
+
+    assert (folder / "tissue_markers.png").is_file()
+
+
+def test_what_the_reader_has_to_know_is_written_beside_the_table(runner: Runner, run: Path) -> None:
+    folder, error = degs(runner)
+
+    notes = (folder / "notes.txt").read_text()
+    assert "double dipping" in notes
+    assert all(note in error for note in notes.splitlines())
+
+
+def test_the_report_of_a_run_is_brought_up_to_date_and_none_is_made(
+    runner: Runner, run: Path
+) -> None:
+    degs(runner)
+    assert not (run / "report.html").exists()
+    (run / "report.html").write_text("the earlier one")
+
+    degs(runner, "--vs", "2")
+
+    report = (run / "report.html").read_text()
+    assert "seed_0_scrcl_wilcoxon_vs_2" in report
+    assert report.count("<details>") == 3  # both questions, and the parameters
 
 
 def test_an_earlier_answer_is_kept_unless_it_may_be_replaced(runner: Runner, run: Path) -> None:

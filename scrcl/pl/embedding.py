@@ -136,7 +136,7 @@ def find_neighbors(adata: ad.AnnData, use_rep: str, seed: int) -> ad.AnnData:
     return cells
 
 
-def dots(ax: Axes, xy: NDArray[np.floating]) -> Collection:
-    """Add points to axes, small ones if there are many."""
-    area = np.clip(40_000 / max(len(xy), 1), 0.5, 20)
+def dots(ax: Axes, xy: NDArray[np.floating], *, width: float = _PANEL) -> Collection:
+    """Add points to axes of this width (inches): small ones if there are many."""
+    area = np.clip(40_000 / max(len(xy), 1), 0.5, 20) * (width / _PANEL) ** 2
     return ax.scatter(xy[:, 0], xy[:, 1], s=area, linewidths=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from textwrap import fill
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -66,7 +67,7 @@ def umap_genes(adata: AnnData, genes: Genes, *, seed: int = 0) -> Figure:
     """
     xy = np.asarray(adata.obsm[UMAP]) if UMAP in adata.obsm else umap_layout(adata, seed=seed)
     drawn = _sample(np.isfinite(xy.sum(axis=1)), seed)
-    part = _Part(drawn, xy[drawn], dots)
+    part = _Part(drawn, xy[drawn], partial(dots, width=_WIDTH))
     return _draw(adata, genes, [part], "UMAP of the embedding")
 
 
@@ -122,7 +123,7 @@ def _draw(adata: AnnData, genes: Genes, parts: list[_Part], where: str) -> Figur
         for part in parts:
             drawn = _paint(ax, part, column, size)
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[])
-        ax.set_aspect("equal", adjustable="datalim")
+        ax.set_aspect("equal")
         ax.spines[:].set_color("0.8")
         ax.set_title(title, fontsize=FONT)
     for ax in axes[len(titles) :]:

@@ -126,7 +126,7 @@ def add_labels(
 ) -> None:
     """Write labels at points, legible on any colour; those that would overlap are moved apart.
 
-    A line leads from a label that was moved by more than its height to its point.
+    A line leads from a label that was moved away from its point.
 
     Parameters
     ----------
@@ -143,9 +143,10 @@ def add_labels(
     font = FONT - 1
     low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
     span = high - low
-    boxes = np.array([[1.1 * _CHARACTER * len(label), font * 1.3 / 72] for label in labels]) / size
+    # One character more, or numbers side by side read as one.
+    boxes = np.array([[_CHARACTER * (len(label) + 1), font * 1.3 / 72] for label in labels]) / size
     placed = _apart((xy - low) / span, boxes)
-    moved = np.linalg.norm((placed - (xy - low) / span) * size, axis=1) > font * 1.3 / 72
+    moved = np.linalg.norm((placed - (xy - low) / span) * size, axis=1) > font / 72
     for start, end in zip(xy[moved], (placed * span + low)[moved], strict=True):
         ax.plot(*zip(start, end, strict=True), color="0.15", linewidth=0.6, path_effects=outline)
     for (x, y), label in zip(placed * span + low, labels, strict=True):

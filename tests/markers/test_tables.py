@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 import scanpy as sc
 
-from scrcl.markers import filter_markers, layout, rank_genes, top_markers
+from scrcl.markers import (
+    filter_markers,
+    layout,
+    leading_markers,
+    rank_genes,
+    top_markers,
+)
 from scrcl.markers.tables import group_table
 
 
@@ -84,3 +90,9 @@ def test_untested_genes_take_no_part_in_the_adjustment():
     )
     assert list(rows["gene"]) == ["y", "z", "x"]
     np.testing.assert_allclose(rows["p_adjusted"], [np.nan, 0.04, 0.02])
+
+
+def test_a_group_without_kept_genes_is_led_by_its_best_score(table):
+    kept = filter_markers(table).table[1:]
+
+    assert leading_markers(table, kept) == {"a": ["g3"], "b": ["g1"]}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import is_color_like
 
-from scrcl.pl import colors, palette
+from scrcl.pl import colors, matched_palette, palette
 
 
 @pytest.mark.parametrize("n_colors", [0, 1, 8, 9, 52, 120])
@@ -39,3 +39,12 @@ def test_hex_and_rgb_are_each_others_inverse():
 
 def test_white_has_full_lightness_and_no_hue():
     np.testing.assert_allclose(colors._lab(np.ones((1, 3))), [[1, 0, 0]], atol=1e-6)
+
+
+def test_labels_take_the_colours_of_the_clusters_they_overlap_with():
+    counts = np.array([[0, 90, 0], [80, 5, 0], [70, 0, 0], [0, 0, 0]])
+    found = matched_palette(counts)
+    assert found[:2] == (palette(3)[1], palette(3)[0])
+    # The third label overlaps with a cluster that another one matches better.
+    assert len(set(found)) == 4
+    assert not set(found[2:]) & set(palette(3))

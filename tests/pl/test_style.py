@@ -101,3 +101,16 @@ def test_labels_at_one_place_are_moved_apart_and_lone_ones_stay():
         distance = np.abs(moved[first] - moved[second])
         assert (distance >= boxes[0] - 1e-3).any()
     np.testing.assert_array_equal(moved[3], xy[3])
+
+
+def test_a_line_leads_from_a_moved_label_to_its_point(figure):
+    ax = style.new_figure(4, 4).subplots()
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    xy = np.array([[0.5, 0.5], [0.5, 0.5], [0.5, 0.5], [0.9, 0.1]])
+
+    style.add_labels(ax, xy, ["10", "11", "12", "13"], (4, 4))
+
+    assert [text.get_text() for text in ax.texts] == ["10", "11", "12", "13"]
+    assert {tuple(np.column_stack(line.get_data())[0]) for line in ax.lines} == {(0.5, 0.5)}
+    ends = {text.get_position() for text in ax.texts[:3]}
+    assert {tuple(np.column_stack(line.get_data())[1]) for line in ax.lines} <= ends
