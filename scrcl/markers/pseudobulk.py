@@ -63,8 +63,8 @@ def pseudobulk(
     ModuleNotFoundError
         If pydeseq2 is not installed.
     """
-    _require_pydeseq2()
     labels, samples = group_labels(adata, groupby), group_labels(adata, sample_key)
+    _require_pydeseq2()
     counts, genes = count_matrix(adata)
     used = (labels.codes >= 0) & (samples.codes >= 0)
     labels, samples, counts = labels[used], samples[used], counts[used]
