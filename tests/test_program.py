@@ -48,6 +48,14 @@ def test_a_command_gives_what_its_script_gives(runner: Runner, adata_sc: ad.AnnD
     assert (again / "degs" / "seed_0_scrcl_wilcoxon" / "markers.csv").is_file()
 
 
+def test_report_writes_the_page_of_a_run_anew(runner: Runner, adata_sc: ad.AnnData, capsys):
+    run = runner.fast("sc", adata_sc)
+    page = run / "report.html"
+    page.unlink(missing_ok=True)
+    assert told(capsys, "report", "--out", str(runner.out)).strip() == str(page)
+    assert "<title>" in page.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_helps(name, capsys):
     with pytest.raises(SystemExit) as stop:

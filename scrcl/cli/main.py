@@ -107,7 +107,7 @@ def draw_degs(args: argparse.Namespace) -> None:
             adata = read(args.input)
             folder = args.out / "DEGs" / args.input.absolute().stem / name
         else:
-            run = _find_run(args)
+            run = chosen_run(args)
             seed = run.seeds[0] if args.seed is None else args.seed
             log.info("run: %s, seed %d", run.path, seed)
             adata = load_clustered(run, seed, args.input)
@@ -124,8 +124,8 @@ def draw_degs(args: argparse.Namespace) -> None:
         print(tell.marker_table(found))
 
 
-def _find_run(args: argparse.Namespace) -> RunFolder:
-    """Run by the path of its folder, or by name; by default the newest of single cells."""
+def chosen_run(args: argparse.Namespace) -> RunFolder:
+    """Find a run by the path of its folder, or by name; by default the newest of single cells."""
     if args.run is not None and Path(args.run).is_dir():
         run = RunFolder(Path(args.run))
         if run.seeds:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from scrcl.cli import tell
 from scrcl.cli.arguments import ABOUT, Parser, add_data_dir, add_degs, add_run, new_parser
 from scrcl.cli.complete import SHELLS, script
-from scrcl.cli.main import draw_degs, guarded, logging_to_stderr, run
+from scrcl.cli.main import chosen_run, draw_degs, guarded, logging_to_stderr, run
 from scrcl.datasets import DATASETS
 
 if TYPE_CHECKING:
@@ -115,6 +115,24 @@ def _list(args: argparse.Namespace) -> None:
     print(tell.list_of_runs(args.out))
 
 
+def _add_report(parser: Parser) -> None:
+    parser.add_argument("--dataset", metavar="NAME", help="newest run of this data set")
+    parser.add_argument("--run", metavar="RUN", help="name of a run, or path of its folder")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="where runs are (./results)",
+    )
+
+
+def _report(args: argparse.Namespace) -> None:
+    from scrcl.report import write_report  # noqa: PLC0415  (as above)
+
+    print(write_report(chosen_run(args)))
+
+
 def _add_completion(parser: Parser) -> None:
     parser.add_argument("shell", choices=SHELLS)
 
@@ -129,6 +147,11 @@ COMMANDS: dict[str, Command] = {
         ABOUT["st"], lambda parser: add_run(parser, "st"), lambda args: run("st", args)
     ),
     "degs": Command(ABOUT["degs"], add_degs, draw_degs),
+    "report": Command(
+        "Write report.html of a finished run anew (by default of the newest of single cells).",
+        _add_report,
+        _report,
+    ),
     "fetch": Command(
         "Download registered sets to the data folder. A download that was cut goes on where it "
         "stopped.",
