@@ -38,6 +38,12 @@ class DataConfig:
     n_neighbors
         Neighbours of a cell: counting itself in the expression graph (as the paper does), not
         counting itself in the spatial graph.
+    spatial_graph
+        How a spatial graph links spots: the ``n_neighbors`` ``nearest`` ones, all within a
+        ``radius``, ``delaunay`` triangles (with ``radius``: without longer edges), or as ``stored``
+        in ``obsp["spatial_connectivities"]``.
+    radius
+        Longest edge of the spatial graph, in the unit of the positions.
     n_pcs
         Number of principal components for a graph on components.
     pca_from
@@ -57,6 +63,8 @@ class DataConfig:
     graph: Literal["expression", "spatial"] = "expression"
     graph_metric: Literal["cosine", "euclidean"] = "cosine"
     n_neighbors: Size = 15
+    spatial_graph: Literal["nearest", "radius", "delaunay", "stored"] = "nearest"
+    radius: Positive | None = None
     n_pcs: Size = 50
     pca_from: Count = 10_000
     n_gene_neighbors: Size = 5
@@ -65,6 +73,23 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         coerce_fields(self, "data")
+        if self.graph == "expression" and self.spatial_graph != "nearest":
+            msg = (
+                f"data.spatial_graph: got {self.spatial_graph!r} for a graph of expression, wanted "
+                "data.graph to be spatial. Set both, or leave it out."
+            )
+            raise InputError(msg)
+        if (
+            (self.radius is None)
+            if self.spatial_graph == "radius"
+            else (self.radius is not None and self.spatial_graph != "delaunay")
+        ):
+            msg = (
+                f"data.radius: got {self.radius} for spatial_graph {self.spatial_graph!r}, wanted a "
+                "length for 'radius', one or none for 'delaunay', and none for the others. "
+                "Set data.spatial_graph and data.radius together."
+            )
+            raise InputError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,6 @@ def prepare(
     keep: ArrayLike | None = None,
     slice_key: str | None = None,
     batch_key: str | None = None,
-    reuse_graph: bool = False,
     seed: int = 0,
 ) -> Prepared:
     """Preprocess, build both graphs, smooth, and do the products that stay constant in training.
@@ -92,8 +91,6 @@ def prepare(
         not linked in a spatial graph.
     batch_key
         Column of ``obs``: genes are chosen that vary within these groups.
-    reuse_graph
-        Take ``obsp["spatial_connectivities"]`` for the cell graph instead of building one.
     seed
         For the approximate neighbours of the expression graph on large data.
 
@@ -104,9 +101,7 @@ def prepare(
     """
     genes = preprocess(adata, cfg, keep=keep, batch_key=batch_key)
     notes = list(genes.notes)
-    if reuse_graph:
-        adj = stored_graph(adata, genes.kept)
-    elif cfg.graph == "spatial":
+    if cfg.graph == "spatial":
         adj = _tissue_graph(adata, genes.kept, cfg, slice_key=slice_key, notes=notes)
     else:
         _note_too_few(genes.log_norm.n_obs, cfg, notes)
@@ -163,16 +158,33 @@ def expression_graph(log_norm: CSR, cfg: DataConfig, *, seed: int = 0) -> CSR:
     return knn_graph(points, cfg.n_neighbors, metric=cfg.graph_metric, seed=seed)
 
 
-def stored_graph(adata: AnnData, kept: NDArray[np.bool_]) -> CSR:
-    """``obsp["spatial_connectivities"]`` of the kept cells: weights dropped, made symmetric."""
+def stored_graph(adata: AnnData, kept: NDArray[np.bool_], slices: NDArray[np.integer]) -> CSR:
+    """Graph in ``obsp["spatial_connectivities"]``: weights dropped, made symmetric.
+
+    Parameters
+    ----------
+    adata
+        Cells with their graph, (n_obs, n_obs).
+    kept
+        Cells of which the graph is wanted, (n_obs,).
+    slices
+        Slice of each of these, (n_kept,); edges between slices are left out.
+
+    Raises
+    ------
+    InputError
+        If there is no such graph.
+    """
     if SPATIAL_GRAPH not in adata.obsp:
         msg = (
             f"obsp[{SPATIAL_GRAPH!r}]: got none (obsp has {sorted(adata.obsp)}), wanted a graph to "
-            "reuse. Build it with squidpy.gr.spatial_neighbors, or let one be built."
+            "reuse. Build it with squidpy.gr.spatial_neighbors, or set data.spatial_graph otherwise."
         )
         raise InputError(msg)
     stored = sp.csr_matrix(adata.obsp[SPATIAL_GRAPH])[kept][:, kept]
-    return symmetric_graph(*stored.nonzero(), stored.shape[0])
+    rows, cols = stored.nonzero()
+    within = slices[rows] == slices[cols]
+    return symmetric_graph(rows[within], cols[within], stored.shape[0])
 
 
 def _gene_messages(x0: NDArray[np.float32], norm_genes: CSR) -> NDArray[np.float32]:
@@ -192,16 +204,25 @@ def _tissue_graph(
     slice_key: str | None,
     notes: list[str],
 ) -> CSR:
-    coords = spatial_coords(adata)[kept]
     slices = (
-        np.zeros(len(coords), int) if slice_key is None else grouping(adata, slice_key)[kept].codes
+        np.zeros(kept.sum(), int) if slice_key is None else grouping(adata, slice_key)[kept].codes
     )
+    if cfg.spatial_graph == "stored":
+        return stored_graph(adata, kept, slices)
+    coords = spatial_coords(adata)[kept]
     places = np.column_stack([coords, slices])
     n_shared = len(coords) - len(np.unique(places, axis=0))
     if n_shared:
         notes.append(f"{n_shared:,} spots lie where another one does")
-    _note_too_few(int(np.unique(slices, return_counts=True)[1].min()) - 1, cfg, notes)
-    return spatial_graph(coords, n_neighbors=cfg.n_neighbors, slices=slices)
+    if cfg.spatial_graph == "nearest":
+        _note_too_few(int(np.unique(slices, return_counts=True)[1].min()) - 1, cfg, notes)
+    return spatial_graph(
+        coords,
+        n_neighbors=cfg.n_neighbors if cfg.spatial_graph == "nearest" else None,
+        radius=cfg.radius,
+        delaunay=cfg.spatial_graph == "delaunay",
+        slices=slices,
+    )
 
 
 def _note_too_few(n_available: int, cfg: DataConfig, notes: list[str]) -> None:

@@ -39,7 +39,7 @@ def concat_slices(slices: Mapping[str, ad.AnnData], *, slice_key: str = "slice")
     """Join slices over the genes that they have in common.
 
     Cell names get the name of their slice behind them, and ``obs[slice_key]`` says which one it is.
-    Images and scale factors in ``uns["spatial"]`` are kept. The slices are not changed.
+    Images and scale factors in ``uns["spatial"]`` and graphs in ``obsp`` are kept. The slices are not changed.
 
     Raises
     ------
@@ -50,7 +50,13 @@ def concat_slices(slices: Mapping[str, ad.AnnData], *, slice_key: str = "slice")
         msg = "slices: got none, wanted at least one. Name the files or folders to join."
         raise InputError(msg)
     joined = ad.concat(
-        slices, label=slice_key, index_unique="-", join="inner", merge="same", uns_merge="unique"
+        slices,
+        label=slice_key,
+        index_unique="-",
+        join="inner",
+        merge="same",
+        uns_merge="unique",
+        pairwise=True,
     )
     all_genes = set().union(*(adata.var_names for adata in slices.values()))
     if joined.n_vars == 0:

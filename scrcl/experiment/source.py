@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anndata as ad
 import pandas as pd
 
-from scrcl._keys import SPATIAL
+from scrcl._keys import SPATIAL, SPATIAL_GRAPH
 from scrcl._validate import InputError
 from scrcl.data.labels import labels
 from scrcl.data.read import read
@@ -96,7 +96,7 @@ class Dataset:
     slice_key: str | None
 
     def without_labels(self) -> ad.AnnData:
-        """Expression, positions and slices: all that preprocessing and training may know.
+        """Expression, positions, their graph and slices: all that preprocessing and training may know.
 
         The matrices are shared with ``adata``.
         """
@@ -109,6 +109,7 @@ class Dataset:
             obsm={SPATIAL: adata.obsm[SPATIAL]} if SPATIAL in adata.obsm else {},
             # anndata 0.13 counts X among the layers, under None.
             layers={name: adata.layers[name] for name in adata.layers if name is not None},
+            obsp={SPATIAL_GRAPH: adata.obsp[SPATIAL_GRAPH]} if SPATIAL_GRAPH in adata.obsp else {},
             raw=None if adata.raw is None else {"X": adata.raw.X, "var": adata.raw.var[[]]},
         )
 

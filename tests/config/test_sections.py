@@ -55,3 +55,21 @@ def test_a_configuration_cannot_be_changed_in_place():
 
     with pytest.raises(dataclasses.FrozenInstanceError):
         cfg.train.lr = 1.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"spatial_graph": "radius"}, r"data.radius: got None for spatial_graph 'radius'"),
+        ({"spatial_graph": "nearest", "radius": 3}, r"data.radius: got 3.0 for spatial_graph"),
+        ({"spatial_graph": "stored", "radius": 3}, r"data.radius: got 3.0 for spatial_graph"),
+        ({"graph": "expression", "spatial_graph": "stored"}, r"wanted data.graph to be spatial"),
+    ],
+)
+def test_ways_of_linking_spots_that_do_not_go_together_are_refused(settings, complaint):
+    with pytest.raises(InputError, match=complaint):
+        DataConfig(**{"graph": "spatial", **settings})
+
+
+def test_triangles_may_have_a_longest_edge():
+    assert DataConfig(graph="spatial", spatial_graph="delaunay", radius=3).radius == 3.0

@@ -16,6 +16,7 @@ from scrcl.data.prepare import prepare
 
 SC = DataConfig(n_hvg=25, n_neighbors=6, n_smooth=(2, 1))
 ST = DataConfig(n_hvg=0, values="scaled", graph="spatial", n_neighbors=4, n_smooth=(1, 3))
+STORED = replace(ST, spatial_graph="stored")
 
 
 def same(first: torch.Tensor, second: torch.Tensor) -> bool:
@@ -173,7 +174,7 @@ def test_a_stored_graph_can_be_reused(adata_st):
     adata = adata_st.copy()
     weights = sp.csr_matrix(np.triu(np.random.default_rng(1).random((36, 36)) > 0.9) * 0.3)
     adata.obsp["spatial_connectivities"] = weights
-    adj = prepare(adata, ST, reuse_graph=True).inputs.adj.to_dense().numpy()
+    adj = prepare(adata, STORED).inputs.adj.to_dense().numpy()
     expected = np.maximum(weights.toarray(), weights.T.toarray()) > 0
     np.fill_diagonal(expected, val=False)
     assert np.array_equal(adj, expected)
@@ -181,7 +182,27 @@ def test_a_stored_graph_can_be_reused(adata_st):
 
 def test_a_stored_graph_that_is_not_there_is_refused(adata_st):
     with pytest.raises(InputError, match="wanted a graph to reuse"):
-        prepare(adata_st, ST, reuse_graph=True)
+        prepare(adata_st, STORED)
+
+
+def test_a_stored_graph_does_not_link_slices(adata_st):
+    adata = adata_st.copy()
+    adata.obs["slice"] = ["a"] * 20 + ["b"] * 16
+    adata.obsp["spatial_connectivities"] = sp.csr_matrix(np.ones((36, 36)))
+    adj = prepare(adata, STORED, slice_key="slice").adj
+    assert adj[:20, 20:].nnz == 0
+    assert adj.nnz == 20 * 19 + 16 * 15
+
+
+def test_the_configuration_says_how_spots_are_linked(adata_st):
+    first_ring = prepare(adata_st, replace(ST, n_neighbors=6)).adj.getnnz(1)
+    within = prepare(adata_st, replace(ST, spatial_graph="radius", radius=1.01)).adj
+    triangles = prepare(adata_st, replace(ST, spatial_graph="delaunay")).adj
+    short = prepare(adata_st, replace(ST, spatial_graph="delaunay", radius=1.01)).adj
+    assert within.getnnz(1).max() == 6
+    assert within.nnz < first_ring.sum()  # spots at the edge have no sixth one so near
+    assert (short != within).nnz == 0
+    assert within.nnz < triangles.nnz
 
 
 def test_gene_messages_are_the_same_in_blocks(adata_sc, monkeypatch):

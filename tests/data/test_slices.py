@@ -1,6 +1,7 @@
 import anndata as ad
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from scrcl._validate import InputError
 from scrcl.data.slices import concat_slices, read_many
@@ -34,6 +35,14 @@ def test_cells_are_called_after_their_slice(two):
 
 def test_images_of_all_slices_are_kept(two):
     assert set(concat_slices(two).uns["spatial"]) == {"left", "right"}
+
+
+def test_graphs_become_blocks(two):
+    for adata in two.values():
+        adata.obsp["spatial_connectivities"] = sp.csr_matrix(np.ones((adata.n_obs, adata.n_obs)))
+    graph = concat_slices(two).obsp["spatial_connectivities"]
+    assert graph.nnz == 36**2 + 20**2
+    assert graph[:36, 36:].nnz == 0
 
 
 def test_the_slices_are_left_as_they_were(two):
