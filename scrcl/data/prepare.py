@@ -48,6 +48,7 @@ class Prepared:
     log_norm: AnnData  # (n_kept, n_genes), log-normalised
     kept: NDArray[np.bool_]  # (n_obs,) cells of the input that take part
     notes: list[str]  # what was found, dropped or done otherwise than asked
+    slices: NDArray[np.str_] | None = None  # (n_kept,) slice of each cell; None: one slice
 
     @cached_property
     def inputs(self) -> Inputs:
@@ -90,7 +91,7 @@ def prepare(
         Column of ``obs`` that says which tissue slice a spot is on: spots of different slices are
         not linked in a spatial graph.
     batch_key
-        Column of ``obs``: genes are chosen that vary within these groups.
+        Column of ``obs``: genes are chosen that vary within these groups; the slices by default.
     seed
         For the approximate neighbours of the expression graph on large data.
 
@@ -99,10 +100,13 @@ def prepare(
     InputError
         If the expression matrix, positions or groups are not usable; the message says why.
     """
-    genes = preprocess(adata, cfg, keep=keep, batch_key=batch_key)
+    genes = preprocess(adata, cfg, keep=keep, batch_key=batch_key or slice_key)
     notes = list(genes.notes)
+    slices = None
+    if slice_key is not None:
+        slices = np.asarray(grouping(adata, slice_key).astype(str))[genes.kept]
     if cfg.graph == "spatial":
-        adj = _tissue_graph(adata, genes.kept, cfg, slice_key=slice_key, notes=notes)
+        adj = _tissue_graph(adata, genes.kept, cfg, slices=slices, notes=notes)
     else:
         _note_too_few(genes.log_norm.n_obs, cfg, notes)
         adj = expression_graph(genes.log_norm.X, cfg, seed=seed)
@@ -116,6 +120,7 @@ def prepare(
         log_norm=genes.log_norm,
         kept=genes.kept,
         notes=notes,
+        slices=slices,
     )
 
 
@@ -201,27 +206,27 @@ def _tissue_graph(
     kept: NDArray[np.bool_],
     cfg: DataConfig,
     *,
-    slice_key: str | None,
+    slices: NDArray[np.str_] | None,
     notes: list[str],
 ) -> CSR:
-    slices = (
-        np.zeros(kept.sum(), int) if slice_key is None else grouping(adata, slice_key)[kept].codes
+    codes = (
+        np.zeros(kept.sum(), int) if slices is None else np.unique(slices, return_inverse=True)[1]
     )
     if cfg.spatial_graph == "stored":
-        return stored_graph(adata, kept, slices)
+        return stored_graph(adata, kept, codes)
     coords = spatial_coords(adata)[kept]
-    places = np.column_stack([coords, slices])
+    places = np.column_stack([coords, codes])
     n_shared = len(coords) - len(np.unique(places, axis=0))
     if n_shared:
         notes.append(f"{n_shared:,} spots lie where another one does")
     if cfg.spatial_graph == "nearest":
-        _note_too_few(int(np.unique(slices, return_counts=True)[1].min()) - 1, cfg, notes)
+        _note_too_few(int(np.bincount(codes).min()) - 1, cfg, notes)
     return spatial_graph(
         coords,
         n_neighbors=cfg.n_neighbors if cfg.spatial_graph == "nearest" else None,
         radius=cfg.radius,
         delaunay=cfg.spatial_graph == "delaunay",
-        slices=slices,
+        slices=codes,
     )
 
 

@@ -12,9 +12,9 @@ import pandas as pd
 from scrcl import __version__
 from scrcl._validate import InputError
 from scrcl.config import to_yaml
-from scrcl.data.components import components, expression_components
+from scrcl.data.components import aligned, components, expression_components
 from scrcl.data.prepare import prepare
-from scrcl.data.validate import grouping, spatial_coords
+from scrcl.data.validate import spatial_coords
 from scrcl.experiment.figures import add_layout, draw
 from scrcl.experiment.protocols import Oracle, Setup, Spots, run_seed
 from scrcl.experiment.settings import resolve_n_clusters
@@ -132,6 +132,8 @@ def _material(prepared: Prepared, method: str) -> dict[str, Any]:
     """Fields of `Setup` that the method of clustering asks for; the dense ones only if it does."""
     if method == "domains":
         wide = components(prepared.x, N_SMOOTHED_COMPONENTS)
+        if prepared.slices is not None:
+            wide = aligned(wide, prepared.slices)
         return {"components": (wide,), "adj": prepared.adj}
     if method == "consensus":
         plain = tuple(expression_components(prepared.log_norm.X))
@@ -155,9 +157,8 @@ def _truth(data: Dataset, prepared: Prepared, experiment: Experiment) -> pd.Seri
 
 
 def _spots(data: Dataset, prepared: Prepared) -> Spots:
-    key = data.slice_key
-    slices = None if key is None else np.asarray(grouping(data.adata, key))[prepared.kept]
-    return Spots(coords=spatial_coords(data.adata)[prepared.kept], slices=slices)
+    coords = spatial_coords(data.adata)[prepared.kept]
+    return Spots(coords=coords, slices=prepared.slices)
 
 
 def _settings(experiment: Experiment, data: Dataset, n_clusters: NClusters) -> dict[str, object]:

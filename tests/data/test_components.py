@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from scrcl.data.components import components, expression_components
+from scrcl.data.components import aligned, components, expression_components
 
 
 @pytest.fixture
@@ -29,3 +29,51 @@ def test_second_view_gives_every_gene_the_same_weight(log_norm):
 @pytest.mark.parametrize(("shape", "width"), [((3, 25), 2), ((60, 2), 1), ((60, 1), 1)])
 def test_number_of_components_is_cut_to_what_there_is(log_norm, shape, width):
     assert components(log_norm[: shape[0], : shape[1]]).shape == (shape[0], width)
+
+
+def two_slices(n_spots=300, shift=3.0, seed=0):
+    """Components of three tissues on two slices, one of them shifted; the second lacks a tissue."""
+    rng = np.random.default_rng(seed)
+    tissue = np.concatenate([np.arange(n_spots) % 3, np.arange(n_spots) % 2])
+    slices = np.repeat(["a", "b"], n_spots)
+    centres = 8.0 * np.eye(3, 6)
+    points = centres[tissue] + rng.normal(size=(2 * n_spots, 6))
+    points[slices == "b"] += shift * rng.normal(size=6)
+    points.flags.writeable = False
+    return points, tissue, slices
+
+
+def test_the_same_tissue_of_two_slices_comes_together_even_if_one_slice_lacks_another():
+    points, tissue, slices = two_slices()
+
+    def gap(values):
+        return max(
+            np.linalg.norm(
+                values[(tissue == i) & (slices == "a")].mean(0)
+                - values[(tissue == i) & (slices == "b")].mean(0)
+            )
+            for i in (0, 1)
+        )
+
+    found = aligned(points, slices)
+    assert gap(found) < 0.2 * gap(points)
+    centres = np.stack([found[tissue == i].mean(0) for i in range(3)])
+    assert np.linalg.norm(centres[2] - centres[:2], axis=1).min() > 5
+
+
+def test_slices_are_aligned_the_same_way_each_time():
+    points, _, slices = two_slices()
+    np.testing.assert_array_equal(aligned(points, slices), aligned(points, slices))
+
+
+def test_a_lone_slice_is_left_as_it_is():
+    points, _, _ = two_slices()
+    np.testing.assert_array_equal(aligned(points, ["a"] * 600), points.astype(np.float32))
+
+
+@pytest.mark.parametrize("n_spots", [2, 5, 40])
+def test_tiny_slices_are_aligned(n_spots):
+    points, _, _ = two_slices()
+    found = aligned(points[:n_spots], ["a"] + ["b"] * (n_spots - 1))
+    assert found.shape == (n_spots, 6)
+    assert np.isfinite(found).all()
