@@ -62,7 +62,7 @@ def _run(argv: Sequence[str] | None, *, task: Task, name: str) -> int:
     given = _parser(task, methods).parse_args(argv)
     limit_threads(given.threads)
     try:
-        chosen = choose_methods(given.methods, methods)
+        chosen = choose_methods(given.methods, methods, installed=not given.only_tables)
         paths = find_sets(given.data_dir, given.sets, task)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
@@ -73,17 +73,35 @@ def _run(argv: Sequence[str] | None, *, task: Task, name: str) -> int:
         for seed in given.seeds
         for targets in _targets(path, list(chosen.values()), seed, given.cache)
     ]
-    failed = run_all([job for job in map(_missing, jobs) if job.targets])
+    if not given.only_tables:
+        run_all([job for job in map(_missing, jobs) if job.targets])
     cells = [_read(file) for job in jobs for file in job.targets.values() if file.exists()]
     if cells:
         report(cells, chosen, task, given.out / name)
-    for what in failed:
+    lacking = missing(jobs)
+    for what in lacking:
         log.error("no result: %s", what)
-    return 1 if failed or not cells else 0
+    return 1 if lacking or not cells else 0
 
 
-def choose_methods(wanted: Sequence[str] | None, methods: dict[str, Method]) -> dict[str, Method]:
+def missing(jobs: Sequence[Job]) -> list[str]:
+    """Rows that the tables lack: set and method with their seeds, one a line."""
+    lacking: dict[tuple[str, str], list[int]] = {}
+    for job in map(_missing, jobs):
+        for name in job.targets:
+            lacking.setdefault((job.path.stem, name), []).append(job.seed)
+    return [
+        f"{name}, {method}, seeds {', '.join(map(str, seeds))}"
+        for (name, method), seeds in lacking.items()
+    ]
+
+
+def choose_methods(
+    wanted: Sequence[str] | None, methods: dict[str, Method], *, installed: bool = True
+) -> dict[str, Method]:
     """Select methods by name (``None``: all) and leave out, with a message, what is not installed.
+
+    With ``installed=False``, what is not installed stays: its results may be there already.
 
     Raises
     ------
@@ -98,7 +116,7 @@ def choose_methods(wanted: Sequence[str] | None, methods: dict[str, Method]) -> 
     for name, method in methods.items():
         if wanted and name not in wanted:
             continue
-        if method.needs and importlib.util.find_spec(method.needs) is None:
+        if installed and method.needs and importlib.util.find_spec(method.needs) is None:
             log.warning("%s: left out, %s is not installed", name, method.needs)
             continue
         chosen[name] = method
@@ -207,6 +225,9 @@ def _parser(task: Task, methods: dict[str, Method]) -> argparse.ArgumentParser:
         "--methods", nargs="+", metavar="NAME", help=f"default: all. {', '.join(methods)}"
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, metavar="N")
+    parser.add_argument(
+        "--only-tables", action="store_true", help="run nothing, make tables of what is there"
+    )
     parser.add_argument("--threads", type=int, default=1, help="per process (default: 1)")
     parser.add_argument("--out", type=Path, default=out, help="folder of the tables")
     parser.add_argument(

@@ -74,6 +74,16 @@ def test_what_another_method_needs_is_kept_and_only_the_rest_is_run(folder, here
     assert [list(job.targets) for job in here] == [["pca_kmeans"], ["pca_tied_gmm"]]
 
 
+def test_rows_that_are_missing_are_named_and_tables_made_without_them(folder, here, capsys, caplog):
+    assert run(folder, "--methods", "pca_kmeans", "--seeds", "0") == 0
+    wanted = ["--methods", "pca_kmeans", "pca_tied_gmm", "--seeds", "0", "3"]
+    assert run(folder, *wanted, "--only-tables") == 1
+    assert len(here) == 1
+    assert "no result: cells, pca_kmeans, seeds 3\n" in caplog.text
+    assert "no result: cells, pca_tied_gmm, seeds 0, 3\n" in caplog.text
+    assert "pca_kmeans" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [(["--methods", "magic"], "magic"), (["--sets", "nowhere"], "nowhere")],
@@ -95,6 +105,8 @@ def test_a_method_whose_package_is_absent_is_left_out_with_a_message(caplog):
         chosen = runner.choose_methods(None, {"absent": absent, "there": there})
     assert list(chosen) == ["there"]
     assert "no_such_package" in caplog.text
+    with_results = runner.choose_methods(["absent"], {"absent": absent}, installed=False)
+    assert list(with_results) == ["absent"]
     with pytest.raises(InputError, match="none of those"):
         runner.choose_methods(["absent"], {"absent": absent})
 

@@ -1,0 +1,137 @@
+"""Put the tables of a benchmark into the README: python benchmarks/readme.py CSV spatial|accuracy.
+
+What stands between ``<!-- NAME-table:begin -->`` and ``<!-- NAME-table:end -->`` is made from the CSV
+that the benchmark wrote, so no number there is typed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks import tables
+from benchmarks.common import ROOT
+from scrcl._validate import InputError
+from scrcl.results.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TASKS = {"accuracy": "sc", "spatial": "st"}
+_GROUPS = {"tune": "ARI, tuning sets", "report": "ARI, reporting sets", "all": "ARI, all sets"}
+_SPATIAL = {"chaos": "CHAOS", "pas": "PAS", "purity": "local purity"}
+
+
+def summary(rows: pd.DataFrame, split: pd.DataFrame, baselines: Sequence[str]) -> pd.DataFrame:
+    """One row a method; means are left empty for a method that lacks some of the sets.
+
+    Parameters
+    ----------
+    rows
+        What the benchmark wrote: a row for each set, method and seed.
+    split
+        Half of each set.
+    baselines
+        Methods that ``not below`` compares with.
+    """
+    ari = tables.per_set(rows, "ari")
+    groups = tables.members(list(ari.index), split)
+    there = [name for name in baselines if name in ari]
+    means = tables.per_group(ari, groups, there)
+    found = means[list(_GROUPS)].rename(columns=_GROUPS)
+    found["NMI"] = tables.per_set(rows, "nmi").mean()
+    for metric, title in _SPATIAL.items():
+        if metric in rows:
+            found[title] = tables.per_set(rows, metric).mean()
+    shares = tables.shares(rows, there)
+    found["sets within .02 of the best baseline or above"] = shares.get("not_below")
+    found["sets with k within 2"] = shares["k_near"]
+    found[means["n_sets"] < len(ari)] = float("nan")
+    return found
+
+
+def seeds_run(rows: pd.DataFrame) -> pd.DataFrame:
+    """ARI of each set and method, mean over seeds, and how many seeds that are."""
+    ari = tables.per_set(rows, "ari")
+    counts = rows.pivot_table("seed", "set", "method", aggfunc="nunique", fill_value=0)
+    counts = counts.reindex_like(ari).fillna(0).astype(int)
+    most = int(counts.max(axis=None))
+    text = ari.map("{:.3f}".format).where(ari.notna(), "-")
+    return text.where(counts.isin([0, most]), text + " (" + counts.astype(str) + ")")
+
+
+def markdown(table: pd.DataFrame, corner: str) -> str:
+    """Write a table of numbers to three digits, or of text."""
+    text = table.map(lambda value: value if isinstance(value, str) else _number(value))
+    lines = [[corner, *map(str, text.columns)], ["---"] * (len(text.columns) + 1)]
+    lines += [[str(name), *row] for name, row in zip(text.index, text.to_numpy(), strict=True)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def filled(text: str, name: str, content: str) -> str:
+    """Return ``text`` with ``content`` between the markers of ``name``.
+
+    Raises
+    ------
+    InputError
+        If the markers are not there, once and in order.
+    """
+    begin, end = f"<!-- {name}-table:begin -->", f"<!-- {name}-table:end -->"
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        msg = f"README: got no place for the table, wanted {begin} and {end}, once each."
+        raise InputError(msg)
+    before, after = text[: text.index(begin)], text[text.index(end) :]
+    return f"{before}{begin}\n{content}\n{after}"
+
+
+def tables_of(rows: pd.DataFrame, name: str) -> str:
+    """Both tables of a benchmark as Markdown."""
+    task = TASKS[name]
+    methods = importlib.import_module(f"benchmarks.methods_{task}").METHODS
+    baselines = [method.name for method in methods.values() if method.is_baseline]
+    rows = rows.astype({"set": str})
+    overall = summary(rows, tables.read_split(task), baselines)
+    per_set = seeds_run(rows)
+    n_seeds = rows["seed"].nunique()
+    return (
+        f"Means over sets, each of {n_seeds} seeds; - where a method was not run on every set:\n\n"
+        f"{markdown(overall, 'method')}\n\n"
+        f"ARI of each set; in brackets the number of seeds where it is not {n_seeds}:\n\n"
+        f"{markdown(per_set, 'set')}"
+    )
+
+
+def _number(value: float) -> str:
+    return "-" if pd.isna(value) else f"{value:.3f}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Fill the README."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("csv", type=Path, help="what the benchmark wrote")
+    parser.add_argument("name", choices=TASKS)
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    given = parser.parse_args(argv)
+    try:
+        text = filled(
+            given.readme.read_text(encoding="utf-8"),
+            given.name,
+            tables_of(pd.read_csv(given.csv, dtype={"set": str}), given.name),
+        )
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    with atomic_path(given.readme) as part:
+        part.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
