@@ -2,19 +2,22 @@
 
 import json
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 import torch
 
 from scrcl import experiment as experiments
 from scrcl._validate import InputError
+from scrcl.clustering import Clustering
 from scrcl.config import ClusterConfig, Config, paper_defaults
 from scrcl.experiment import Experiment, Source, choose_config, run_experiment
-from scrcl.experiment.protocols import Oracle, Spots, embedding
+from scrcl.experiment.protocols import Oracle, Setup, Spots, _refined, embedding
 from scrcl.experiment.settings import resolve_n_clusters
 from scrcl.metrics import adjusted_rand_index
 from scrcl.nn.model import Views
@@ -379,3 +382,43 @@ def test_an_experiment_says_what_it_did(adata_sc: ad.AnnData, runner: Runner) ->
     assert outcome.seeds == [4]
     assert outcome.run.finished
     assert outcome.summary["protocol"].tolist() == ["label_free"]
+
+
+def test_a_domain_that_the_nearest_spots_vote_away_is_gone() -> None:
+    coords = np.column_stack([np.arange(9.0), np.zeros(9)])
+    labels = np.array([0, 0, 0, 2, 0, 1, 1, 1, 1])
+    found = Clustering(labels=labels, confidence=np.linspace(0, 0.8, 9), stability=np.ones(3))
+    setup = Setup(
+        config=Config(task="st", cluster=ClusterConfig(method="domains", n_refine=4)),
+        n_clusters=3,
+        device=torch.device("cpu"),
+        spots=Spots(coords=coords, slices=None),
+    )
+    refined = _refined(found, setup)
+    np.testing.assert_array_equal(refined.labels, [0, 0, 0, 0, 0, 1, 1, 1, 1])
+    np.testing.assert_allclose(refined.stability, [0.2, 0.65])
+    off = replace(setup, config=Config(task="st"))
+    assert _refined(found, off) is found
+
+
+def test_domains_do_not_depend_on_the_order_of_spots(runner: Runner, adata_st: ad.AnnData) -> None:
+    order = np.random.default_rng(0).permutation(adata_st.n_obs)
+    found = []
+    for name, adata in (("plain", adata_st), ("shuffled", adata_st[order].copy())):
+        code, _, error = runner("st", "--input", runner.save(adata, name), "--n-clusters", 2)
+        assert code == 0, error
+        result = ad.read_h5ad(runner.out / "ST" / name / "default" / "result.h5ad")
+        found.append(result.obs["scrcl"].astype(str))
+    ours, theirs = found[0], found[1].reindex(found[0].index)
+    assert pd.crosstab(ours, theirs).astype(bool).to_numpy().sum() == 2
+
+
+def test_a_stored_graph_is_used_by_the_script(runner: Runner, adata_st: ad.AnnData) -> None:
+    adata = adata_st.copy()
+    options = ["--n-clusters", 2, "--set", "data.spatial_graph=stored"]
+    code, _, error = runner("st", "--input", runner.save(adata, "without"), *options)
+    assert code == 2
+    assert "wanted a graph to reuse" in error
+    adata.obsp["spatial_connectivities"] = sp.csr_matrix(np.eye(36, k=1))
+    code, _, error = runner("st", "--input", runner.save(adata, "with"), *options)
+    assert code == 0, error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,6 +113,7 @@ def _without_network(setup: Setup, seed: int) -> LabelFree:
     clustering, points = domain_clusters(
         setup.components[0], setup.adj, setup.n_clusters, seed=seed
     )
+    clustering = _refined(clustering, setup)
     return LabelFree(clustering=clustering, embedding=points, history=[], epoch=0)
 
 
@@ -179,9 +180,19 @@ def _cluster(views: Views, points: NDArray[np.float32], setup: Setup, seed: int)
         return consensus_clusters([*setup.components, *learned], wanted, seed=seed)
     assert isinstance(wanted, int)  # `resolve_n_clusters` has seen to it
     labels: NDArray[np.integer] = cosine_kmeans(points, wanted, seed=seed)
-    if setup.spots is not None and cfg.n_refine:
-        labels = setup.spots.vote(labels, cfg.n_refine)
-    return Clustering(labels=labels)
+    return _refined(Clustering(labels=labels), setup)
+
+
+def _refined(found: Clustering, setup: Setup) -> Clustering:
+    """Let the nearest spots vote, if that is asked for; a domain may vanish by it."""
+    n_voters = setup.config.cluster.n_refine
+    if setup.spots is None or not n_voters:
+        return found
+    _, labels = np.unique(setup.spots.vote(found.labels, n_voters), return_inverse=True)
+    stability = None
+    if found.confidence is not None:
+        stability = np.bincount(labels, found.confidence) / np.bincount(labels)
+    return replace(found, labels=labels, stability=stability)
 
 
 def _n_latent(n_clusters: NClusters) -> int:
