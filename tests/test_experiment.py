@@ -395,8 +395,8 @@ def test_a_domain_that_the_nearest_spots_vote_away_is_gone() -> None:
         spots=Spots(coords=coords, slices=None),
     )
     refined = _refined(found, setup)
-    np.testing.assert_array_equal(refined.labels, [0, 0, 0, 0, 0, 1, 1, 1, 1])
-    np.testing.assert_allclose(refined.stability, [0.2, 0.65])
+    np.testing.assert_array_equal(refined.labels, [0, 0, 0, 0, 1, 1, 1, 1, 1])
+    np.testing.assert_allclose(refined.stability, [0.15, 0.6])
     off = replace(setup, config=Config(task="st"))
     assert _refined(found, off) is found
 
