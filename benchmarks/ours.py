@@ -12,8 +12,9 @@ from scrcl.clustering.cells import consensus_of
 from scrcl.clustering.partitions import partitions, spaces
 from scrcl.config import configs_dir, load_config, override, paper_defaults, to_yaml
 from scrcl.data.prepare import Prepared, prepare
-from scrcl.experiment.protocols import Oracle, Setup, Spots, embedding, run_seed
-from scrcl.experiment.run import _material
+from scrcl.experiment.protocols import Oracle
+from scrcl.model import Setup, Spots, make_setup
+from scrcl.model.learn import embedding, run_seed
 from scrcl.seed import resolve_device
 from scrcl.train import fit
 
@@ -37,12 +38,12 @@ DOMAINS_CODE = (
     *(f"scrcl/data/{n}.py" for n in ("components", "genes", "graph", "prepare", "preprocess")),
     *(f"scrcl/data/{n}.py" for n in ("spatial", "values")),
     *(f"scrcl/clustering/{n}.py" for n in ("consensus", "domains", "lowpass", "n_clusters")),
-    "scrcl/experiment/protocols.py",
+    "scrcl/model/learn.py",
 )
 CELLS_CODE = (
     *PAPER_CODE,
     "scrcl/data/components.py",
-    "scrcl/experiment/protocols.py",
+    "scrcl/model/learn.py",
     *(f"scrcl/clustering/{n}.py" for n in ("cells", "consensus", "n_clusters", "partitions")),
 )
 
@@ -66,11 +67,11 @@ def prepared_setup(data: Dataset, config: Config, *, find_k: bool) -> tuple[Prep
     if config.task == "st":
         coords = np.asarray(data.adata.obsm["spatial"], dtype=np.float64)[prepared.kept]
         spots = Spots(coords=coords, slices=None)
-    return prepared, Setup(
-        config=config,
+    return prepared, make_setup(
+        prepared,
+        config,
         n_clusters=None if find_k else int(data.labels[prepared.kept].nunique()),
         device=resolve_device("auto"),
-        **_material(prepared, config.cluster.method),  # what a script gives to that method
         spots=spots,
     )
 
@@ -127,10 +128,9 @@ def clusterings(config: Config, variants: Mapping[str, Variant]) -> Runner:
 
 def _learned(setup: Setup, seed: int) -> NDArray[np.float32]:
     config = setup.config
-    assert setup.inputs is not None
     assert config.model.n_latent is not None
     trained = fit(
-        setup.inputs,
+        setup.prepared.inputs,
         config.model,
         config.train,
         n_latent=config.model.n_latent,
@@ -193,7 +193,9 @@ def run_paper(task: Task) -> Runner:
         if "paper_oracle" in names:
             truth = data.labels[prepared.kept]
             oracle = _TimedOracle(truth, seed=seed, spots=setup.spots)
-        last = run_seed(setup, seed, oracle=oracle).clustering.labels
+        last = run_seed(
+            setup, seed, on_epoch=None if oracle is None else oracle.watch
+        ).clustering.labels
         watching = 0.0 if oracle is None else oracle.seconds
         if "paper_last" in names:
             yield Found("paper_last", last, prepared.kept, clock() - watching)

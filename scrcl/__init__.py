@@ -8,31 +8,38 @@ Parts are imported when they are first used, so that ``import scrcl`` takes no t
 """
 
 import importlib
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scrcl._validate import InputError
+from scrcl._version import __version__
 
 if TYPE_CHECKING:
-    from scrcl import config, datasets, experiment, markers, metrics, pl, results
-
-__version__ = "0.1.0"
+    from scrcl import config, datasets, experiment, markers, metrics, model, pl, results
+    from scrcl.model import ScRCL, cluster
 
 __all__ = [
     "InputError",
+    "ScRCL",
     "__version__",
+    "cluster",
     "config",
     "datasets",
     "experiment",
     "markers",
     "metrics",
+    "model",
     "pl",
     "results",
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
+_OF_MODEL = ("ScRCL", "cluster")
+
+
+def __getattr__(name: str) -> Any:
     """Import a public part of the package on first use."""
+    if name in _OF_MODEL:
+        return getattr(importlib.import_module("scrcl.model"), name)
     if name in __all__:
         return importlib.import_module(f"scrcl.{name}")
     msg = f"module 'scrcl' has no attribute {name!r}"

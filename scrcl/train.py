@@ -38,9 +38,9 @@ class Fit:
         they were before that epoch's step.
     views
         Embeddings after the last epoch, evaluation mode, on the CPU.
-    best_views, best_epoch
-        The same for the parameters with the smallest training loss, and the epoch that measured
-        it; None unless asked for.
+    best_views, best_epoch, best_parameters
+        The same for the parameters with the smallest training loss, the epoch that measured it, and
+        these parameters; None unless asked for.
     """
 
     model: ScRCLNet
@@ -48,6 +48,14 @@ class Fit:
     views: Views
     best_views: Views | None = None
     best_epoch: int | None = None
+    best_parameters: dict[str, Tensor] | None = None
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """Parameters of the epoch that was asked for: the best, else the last."""
+        if self.best_parameters is not None:
+            return self.best_parameters
+        return {name: value.detach() for name, value in self.model.named_parameters()}
 
 
 def fit(  # noqa: PLR0913 - the one public door; all options go by name
@@ -168,6 +176,7 @@ class Trainer:
             views=self.views(),
             best_views=None if best is None else self.views(best.parameters),
             best_epoch=None if best is None else best.epoch,
+            best_parameters=None if best is None else best.parameters,
         )
 
     def losses(self) -> Losses:

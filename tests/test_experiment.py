@@ -2,7 +2,6 @@
 
 import json
 import types
-from dataclasses import replace
 from pathlib import Path
 
 import anndata as ad
@@ -12,14 +11,17 @@ import pytest
 import scipy.sparse as sp
 import torch
 
+from scrcl import ScRCL
 from scrcl import experiment as experiments
 from scrcl._validate import InputError
 from scrcl.clustering import Clustering
 from scrcl.config import ClusterConfig, Config, paper_defaults
 from scrcl.experiment import Experiment, Source, choose_config, run_experiment
-from scrcl.experiment.protocols import Oracle, Setup, Spots, _refined, embedding
+from scrcl.experiment.protocols import Oracle
 from scrcl.experiment.settings import resolve_n_clusters
 from scrcl.metrics import adjusted_rand_index
+from scrcl.model import Preset, Spots, estimator
+from scrcl.model.learn import embedding, refined_by_vote
 from scrcl.nn.model import Views
 from scrcl.results import RunFolder
 from tests.running import Runner, tree
@@ -47,7 +49,7 @@ def views_of(clusters: list[int]) -> Views:
     ],
 )
 def test_the_paper_preset_has_the_values_of_the_set_or_else_its_defaults(
-    dataset: str | None, preset: experiments.settings.Preset | None, name: str, lambda_ndc: float
+    dataset: str | None, preset: Preset | None, name: str, lambda_ndc: float
 ) -> None:
     found, config = choose_config("sc", dataset=dataset, preset=preset)
 
@@ -290,7 +292,7 @@ def test_resuming_does_the_missing_seeds_only_and_sums_up_all(
 ) -> None:
     run = runner.fast("sc", adata_sc, "--seeds", "1,2", "--oracle")
     before = tree(run / "seed_1")
-    calls = spied(monkeypatch, experiments.run, "run_seed")
+    calls = spied(monkeypatch, estimator, "run_seed")
 
     runner.fast("sc", adata_sc, "--seeds", "1,2,3", "--oracle", "--resume")
 
@@ -303,7 +305,7 @@ def test_an_interrupted_run_keeps_its_seeds_and_can_be_resumed_to_the_same_end(
     runner: Runner, adata_sc: ad.AnnData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = tree(runner.fast("sc", adata_sc, "--seeds", "1,2"))
-    original = experiments.run.run_seed
+    original = estimator.run_seed
 
     def interrupted(setup: object, seed: int, **kwargs: object) -> object:
         if seed == 2:
@@ -313,7 +315,7 @@ def test_an_interrupted_run_keeps_its_seeds_and_can_be_resumed_to_the_same_end(
     path = runner.save(adata_sc)
     given = ("--input", path, "--config", runner.config, "--device", "cpu", "--seeds", "1,2")
     with monkeypatch.context() as patch:
-        patch.setattr(experiments.run, "run_seed", interrupted)
+        patch.setattr(estimator, "run_seed", interrupted)
         code, _, error = runner("sc", *given, "--overwrite")
     assert code == 130
     assert "--resume" in error
@@ -388,17 +390,12 @@ def test_a_domain_that_the_nearest_spots_vote_away_is_gone() -> None:
     coords = np.column_stack([np.arange(9.0), np.zeros(9)])
     labels = np.array([0, 0, 0, 2, 0, 1, 1, 1, 1])
     found = Clustering(labels=labels, confidence=np.linspace(0, 0.8, 9), stability=np.ones(3))
-    setup = Setup(
-        config=Config(task="st", cluster=ClusterConfig(method="domains", n_refine=4)),
-        n_clusters=3,
-        device=torch.device("cpu"),
-        spots=Spots(coords=coords, slices=None),
-    )
-    refined = _refined(found, setup)
+    spots = Spots(coords=coords, slices=None)
+    refined = refined_by_vote(found, 4, spots)
     np.testing.assert_array_equal(refined.labels, [0, 0, 0, 0, 1, 1, 1, 1, 1])
     np.testing.assert_allclose(refined.stability, [0.15, 0.6])
-    off = replace(setup, config=Config(task="st"))
-    assert _refined(found, off) is found
+    assert refined_by_vote(found, 0, spots) is found
+    assert refined_by_vote(found, 4, None) is found
 
 
 def test_domains_do_not_depend_on_the_order_of_spots(runner: Runner, adata_st: ad.AnnData) -> None:
@@ -422,3 +419,30 @@ def test_a_stored_graph_is_used_by_the_script(runner: Runner, adata_st: ad.AnnDa
     adata.obsp["spatial_connectivities"] = sp.csr_matrix(np.eye(36, k=1))
     code, _, error = runner("st", "--input", runner.save(adata, "with"), *options)
     assert code == 0, error
+
+
+def test_every_seed_leaves_a_model_that_knows_its_cells(
+    runner: Runner, adata_sc: ad.AnnData
+) -> None:
+    run = runner.fast("sc", adata_sc, "--n-clusters", 3, "--set", "method=consensus")
+
+    found = ScRCL.load(run / "seed_0" / "model").predict(adata_sc)
+
+    clusters = RunFolder(run).load_clusters(0)["cluster"].loc[found.index]
+    assert (found["nearest"].astype(int) == clusters).mean() > 0.9
+
+
+def test_batches_are_named_on_the_command_line(runner: Runner, adata_sc: ad.AnnData) -> None:
+    adata = adata_sc.copy()
+    adata.obs["donor"] = ["a", "b", "c"] * 15
+    settings = ("--n-clusters", 3, "--set", "method=consensus", "--seeds", 1)
+
+    plain = runner.fast("sc", adata, *settings)
+    without = RunFolder(plain).load_embedding(1)
+    corrected = runner.fast("sc", adata, *settings, "--batch-key", "donor", "--overwrite")
+
+    assert RunFolder(corrected).environment["settings"]["batch_key"] == "donor"
+    assert RunFolder(corrected).load_embedding(1).shape != without.shape
+    code, _, error = runner("sc", "--input", runner.save(adata), "--batch-key", "absent")
+    assert code
+    assert "no column 'absent'" in error

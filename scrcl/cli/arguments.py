@@ -119,6 +119,10 @@ def _add_data(parser: argparse.ArgumentParser, task: Task) -> None:
     add_data_dir(group)
     group.add_argument("--download", action="store_true", help="download the set if it is missing")
     group.add_argument("--label-key", metavar="KEY", help="column of obs to score against")
+    if task == "sc":
+        group.add_argument(
+            "--batch-key", metavar="KEY", help="column of obs with batches to be brought together"
+        )
     if task == "st":
         group.add_argument(
             "--slice-key", metavar="KEY", help="column of obs that tells slices apart"

@@ -153,6 +153,7 @@ def _experiment(task: Task, args: argparse.Namespace) -> Experiment:
         data_dir=args.data_dir,
         label_key=args.label_key,
         slice_key=getattr(args, "slice_key", None),
+        batch_key=getattr(args, "batch_key", None),
     )
     name, config = choose_config(task, dataset=dataset, preset=args.preset, path=args.config)
     is_paper = name == "paper" and args.config is None

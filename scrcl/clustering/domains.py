@@ -4,6 +4,7 @@ No network takes part. On the sets at hand the learned embedding, clustered in t
 behind the smoothed components, and adding it to the vote did not help (see the README).
 """
 
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -31,6 +32,32 @@ _WHITENING = 0.75
 # Ten starts each: with three, seeds agreed less on the slice at hand that is hardest to tell apart.
 _N_STARTS = 10
 _MAX_ROUNDS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Smoothing:
+    """From components of expression to the embedding of a tissue, for this slice or another.
+
+    Attributes
+    ----------
+    strength
+        Of the low-pass filter.
+    mean
+        Of the smoothed components, (n_components,).
+    axes
+        On which they are whitened, (n_components, width).
+    """
+
+    strength: float
+    mean: NDArray[np.float64]
+    axes: NDArray[np.float64]
+
+    def __call__(
+        self, components: NDArray[np.floating], laplacian: sp.csr_matrix
+    ) -> NDArray[np.float32]:
+        """Embed the spots of a slice, (n_obs, width), on its own graph."""
+        smooth = low_pass(components, laplacian, self.strength)
+        return np.asarray((smooth - self.mean) @ self.axes, dtype=np.float32)
 
 
 def domain_clusters(
@@ -113,16 +140,32 @@ def _members(
     return members, smoothed[1.0, 1], strengths[1]
 
 
+def smoothing(components: NDArray[np.floating], adj: sp.csr_matrix) -> Smoothing:
+    """Find how `domain_clusters` smooths components into the embedding that it returns."""
+    laplacian = graph_laplacian(adj)
+    judged = components[:, :_N_JUDGED].astype(np.float64)
+    strength = best_strength(judged, laplacian)
+    smooth = low_pass(components, laplacian, strength)
+    axes, lengths = _whitening(smooth)
+    return Smoothing(strength=strength, mean=smooth.mean(axis=0), axes=axes / lengths)
+
+
 def _whitened(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Components of smoothed values, the weak ones lifted."""
+    axes, lengths = _whitening(values)
+    whitened: NDArray[np.float64] = (values - values.mean(axis=0)) @ axes / lengths
+    return whitened
+
+
+def _whitening(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Axes of smoothed values, (n_components, at most 20), and by what to divide what lies on them."""
     centred: NDArray[np.float64] = values - values.mean(axis=0)
     variances, axes = np.linalg.eigh(centred.T @ centred / len(centred))
     order = variances.argsort()[::-1][: max(_N_COMPONENTS)]
     order = order[variances[order] > 1e-12 * max(variances.max(), 1e-300)]
     if not order.size:
-        return centred[:, :1]
-    whitened: NDArray[np.float64] = centred @ axes[:, order] / variances[order] ** (_WHITENING / 2)
-    return whitened
+        return np.eye(centred.shape[1], 1), np.ones(1)
+    return axes[:, order], variances[order] ** (_WHITENING / 2)
 
 
 def _runs(

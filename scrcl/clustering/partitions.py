@@ -35,14 +35,19 @@ def spaces(views: Iterable[NDArray[np.floating]]) -> Iterator[NDArray[np.float32
     the second.
     """
     for view in views:
-        n_components = min(N_COMPONENTS, view.shape[0] - 1, view.shape[1])
-        solver = "covariance_eigh" if view.shape[0] > view.shape[1] else "full"
-        with np.errstate(invalid="ignore"):  # shares of a variance of 0, which nobody asks for
-            components = PCA(n_components, svd_solver=solver).fit_transform(view)
-        components = components.astype(np.float32)
+        components = leading_components(view, N_COMPONENTS)
         yield components
         lengths = np.linalg.norm(components, axis=1, keepdims=True)
         yield components / np.maximum(lengths, np.finfo(np.float32).tiny)
+
+
+def leading_components(view: NDArray[np.floating], n_components: int) -> NDArray[np.float32]:
+    """Principal components of a view, (n_obs, at most ``n_components``)."""
+    n_components = min(n_components, view.shape[0] - 1, view.shape[1])
+    solver = "covariance_eigh" if view.shape[0] > view.shape[1] else "full"
+    with np.errstate(invalid="ignore"):  # shares of a variance of 0, which nobody asks for
+        components = PCA(n_components, svd_solver=solver).fit_transform(view)
+    return np.asarray(components, dtype=np.float32)
 
 
 def partitions(space: NDArray[np.float32], *, seed: int) -> Iterator[NDArray[np.intp]]:

@@ -6,7 +6,7 @@ pairs of the command line; `to_yaml` writes the resolved configuration, which `l
 back. Every fault is an `InputError` that names the file, the key and what is allowed.
 """
 
-from scrcl.config.files import configs_dir, load_config, override, to_yaml
+from scrcl.config.files import config_from_text, configs_dir, load_config, override, to_yaml
 from scrcl.config.sections import (
     SECTIONS,
     TASKS,
@@ -28,6 +28,7 @@ __all__ = [
     "ModelConfig",
     "Task",
     "TrainConfig",
+    "config_from_text",
     "configs_dir",
     "load_config",
     "override",

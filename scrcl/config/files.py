@@ -37,6 +37,25 @@ def load_config(path: str | Path, task: Task) -> Config:
         raise InputError(msg) from None
 
 
+def config_from_text(text: str, task: Task) -> Config:
+    """Read what `to_yaml` wrote.
+
+    Raises
+    ------
+    InputError
+        If it is not YAML, or as for `load_config`.
+    """
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        msg = f"config: got text that is not YAML ({error}), wanted a configuration."
+        raise InputError(msg) from None
+    if not isinstance(values, dict):
+        msg = f"config: got {values!r}, wanted a mapping with keys among {list(SECTIONS)}."
+        raise InputError(msg)
+    return _apply(paper_defaults(task), values)
+
+
 def override(config: Config, values: Mapping[str, object]) -> Config:
     """Return ``config`` with some values replaced.
 

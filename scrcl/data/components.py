@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import harmonypy
@@ -9,7 +10,8 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
-from scrcl.data.preprocess import scale_genes
+from scrcl.data.basis import MAX_SCALED
+from scrcl.data.preprocess import gene_deviations, scale_genes
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -22,6 +24,35 @@ N_COMPONENTS = 50
 _MAX_COVARIANCE = 5_000
 # Clusters of Harmony: one for so many cells, up to so many, as is its own default.
 _CELLS_PER_CLUSTER, _MAX_CLUSTERS = 30, 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axes:
+    """Principal axes, onto which other cells with the same genes can be projected.
+
+    Attributes
+    ----------
+    mean
+        Of each gene, after the division by ``deviations``, (n_genes,).
+    directions
+        One axis a row, (n_components, n_genes).
+    deviations
+        By which each gene is divided first (and cut at 10), (n_genes,); ``None``: not at all.
+    """
+
+    mean: NDArray[np.float32]
+    directions: NDArray[np.float32]
+    deviations: NDArray[np.float32] | None = None
+
+    def project(self, X: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Scores of cells, (n_cells, n_components), from their log values, (n_cells, n_genes)."""
+        if self.deviations is not None:
+            X = np.minimum(X / self.deviations, MAX_SCALED)
+        return np.asarray((X - self.mean) @ self.directions.T, dtype=np.float32)
+
+
+Fitted: TypeAlias = "tuple[NDArray[np.float32], Axes]"
+"""Scores, (n_obs, n_components), and the axes that gave them."""
 
 
 def expression_components(log_norm: CSR) -> list[NDArray[np.float32]]:
@@ -38,7 +69,13 @@ def expression_components(log_norm: CSR) -> list[NDArray[np.float32]]:
     -------
     Two arrays, (n_obs, at most 50).
     """
-    return [components(log_norm), components(scale_genes(log_norm))]
+    return [scores for scores, _ in fit_expression_components(log_norm)]
+
+
+def fit_expression_components(log_norm: CSR) -> list[Fitted]:
+    """As :func:`expression_components`, with the axes of both."""
+    scaled = fit_components(scale_genes(log_norm), deviations=gene_deviations(log_norm))
+    return [fit_components(log_norm), scaled]
 
 
 def components(X: CSR, n_components: int = N_COMPONENTS) -> NDArray[np.float32]:
@@ -55,16 +92,31 @@ def components(X: CSR, n_components: int = N_COMPONENTS) -> NDArray[np.float32]:
     -------
     Scores, (n_obs, n_components).
     """
+    return fit_components(X, n_components)[0]
+
+
+def fit_components(
+    X: CSR, n_components: int = N_COMPONENTS, *, deviations: NDArray[np.float64] | None = None
+) -> Fitted:
+    """As :func:`components`, with the axes; ``deviations`` say by what ``X`` was divided."""
+    divided = None if deviations is None else deviations.astype(np.float32)
     n_components = max(1, min(n_components, X.shape[0] - 1, X.shape[1] - 1))
     if X.shape[1] == 1:
-        return np.asarray(X.toarray(), dtype=np.float32)
+        alone = Axes(
+            mean=np.zeros(1, np.float32), directions=np.ones((1, 1), np.float32), deviations=divided
+        )
+        return np.asarray(X.toarray(), dtype=np.float32), alone
     solver = "covariance_eigh" if X.shape[1] <= _MAX_COVARIANCE else "arpack"
-    fitted = PCA(n_components, svd_solver=solver, random_state=0).fit_transform(X)
-    return np.asarray(fitted, dtype=np.float32)
+    pca = PCA(n_components, svd_solver=solver, random_state=0)
+    scores = np.asarray(pca.fit_transform(X), dtype=np.float32)
+    mean, directions = (np.asarray(a, np.float32) for a in (pca.mean_, pca.components_))
+    return scores, Axes(mean=mean.ravel(), directions=directions, deviations=divided)
 
 
-def aligned(points: NDArray[np.floating], slices: ArrayLike) -> NDArray[np.float32]:
-    """Components of several slices without what tells the slices apart, by Harmony.
+def aligned(
+    points: NDArray[np.floating], groups: ArrayLike, *, seed: int = 0
+) -> NDArray[np.float32]:
+    """Components of several slices or batches without what tells these apart, by Harmony.
 
     Harmony (Korsunsky et al., Nature Methods 2019) moves like towards like: a tissue that only one
     slice has stays apart, where centring every slice would shift all others with it.
@@ -73,22 +125,24 @@ def aligned(points: NDArray[np.floating], slices: ArrayLike) -> NDArray[np.float
     ----------
     points
         Components of expression, (n_obs, n_components).
-    slices
-        Slice of each row, (n_obs,).
+    groups
+        Slice or batch of each row, (n_obs,).
+    seed
+        Of Harmony's k-means.
 
     Returns
     -------
-    (n_obs, n_components); as they were if there is one slice.
+    (n_obs, n_components); as they were if there is one group.
     """
-    names = np.asarray(slices).astype(str)
+    names = np.asarray(groups).astype(str)
     if len(np.unique(names)) == 1:
         return np.asarray(points, dtype=np.float32)
     found = harmonypy.run_harmony(
         np.asarray(points, dtype=np.float64),
-        pd.DataFrame({"slice": names}),
-        ["slice"],
+        pd.DataFrame({"group": names}),
+        ["group"],
         nclust=int(np.clip(len(names) // _CELLS_PER_CLUSTER, 1, _MAX_CLUSTERS)),
-        random_state=0,
+        random_state=seed,
         ncores=1,  # sums in one order, so that results repeat bit by bit
         verbose=False,
     )

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from scrcl.config import DataConfig
+    from scrcl.data.basis import Basis
 
     CSR: TypeAlias = sp.csr_matrix
 
@@ -48,6 +49,7 @@ class Prepared:
     log_norm: AnnData  # (n_kept, n_genes), log-normalised
     kept: NDArray[np.bool_]  # (n_obs,) cells of the input that take part
     notes: list[str]  # what was found, dropped or done otherwise than asked
+    basis: Basis  # how to bring other cells to the same values
     slices: NDArray[np.str_] | None = None  # (n_kept,) slice of each cell; None: one slice
 
     @cached_property
@@ -106,7 +108,7 @@ def prepare(
     if slice_key is not None:
         slices = np.asarray(grouping(adata, slice_key).astype(str))[genes.kept]
     if cfg.graph == "spatial":
-        adj = _tissue_graph(adata, genes.kept, cfg, slices=slices, notes=notes)
+        adj = tissue_graph(adata, genes.kept, cfg, slices=slices, notes=notes)
     else:
         _note_too_few(genes.log_norm.n_obs, cfg, notes)
         adj = expression_graph(genes.log_norm.X, cfg, seed=seed)
@@ -120,6 +122,7 @@ def prepare(
         log_norm=genes.log_norm,
         kept=genes.kept,
         notes=notes,
+        basis=genes.basis,
         slices=slices,
     )
 
@@ -192,16 +195,7 @@ def stored_graph(adata: AnnData, kept: NDArray[np.bool_], slices: NDArray[np.int
     return symmetric_graph(rows[within], cols[within], stored.shape[0])
 
 
-def _gene_messages(x0: NDArray[np.float32], norm_genes: CSR) -> NDArray[np.float32]:
-    """``norm_genes @ x0.T``, some cells at a time: scipy would copy the whole of ``x0.T``."""
-    messages = np.empty(x0.shape[::-1], dtype=x0.dtype)
-    for start in range(0, x0.shape[0], _BLOCK):
-        cells = slice(start, start + _BLOCK)
-        messages[:, cells] = norm_genes @ x0[cells].T
-    return messages
-
-
-def _tissue_graph(
+def tissue_graph(
     adata: AnnData,
     kept: NDArray[np.bool_],
     cfg: DataConfig,
@@ -209,6 +203,7 @@ def _tissue_graph(
     slices: NDArray[np.str_] | None,
     notes: list[str],
 ) -> CSR:
+    """Graph of the kept spots, (n_kept, n_kept), no edge between slices; appends to ``notes``."""
     codes = (
         np.zeros(kept.sum(), int) if slices is None else np.unique(slices, return_inverse=True)[1]
     )
@@ -228,6 +223,15 @@ def _tissue_graph(
         delaunay=cfg.spatial_graph == "delaunay",
         slices=codes,
     )
+
+
+def _gene_messages(x0: NDArray[np.float32], norm_genes: CSR) -> NDArray[np.float32]:
+    """``norm_genes @ x0.T``, some cells at a time: scipy would copy the whole of ``x0.T``."""
+    messages = np.empty(x0.shape[::-1], dtype=x0.dtype)
+    for start in range(0, x0.shape[0], _BLOCK):
+        cells = slice(start, start + _BLOCK)
+        messages[:, cells] = norm_genes @ x0[cells].T
+    return messages
 
 
 def _note_too_few(n_available: int, cfg: DataConfig, notes: list[str]) -> None:

@@ -11,6 +11,7 @@ import scanpy as sc
 import scipy.sparse as sp
 
 from scrcl._validate import InputError
+from scrcl.data.basis import MAX_SCALED, Basis
 from scrcl.data.genes import select_genes
 from scrcl.data.validate import check_adata, grouping, unique_names
 from scrcl.data.values import Values, find_values
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 TARGET_SUM = 1e4  # counts per cell after normalisation
 _GENES_FOR_CELLS = (2_000, 5_000)
-MAX_SCALED = 10.0  # in standard deviations
 
 
 class Preprocessed(NamedTuple):
@@ -34,6 +34,7 @@ class Preprocessed(NamedTuple):
     log_norm: ad.AnnData  # (n_kept, n_genes) log-normalised; names only, no annotation
     kept: NDArray[np.bool_]  # (n_obs,) cells of the input that take part
     notes: list[str]  # what was found, dropped or done otherwise than asked
+    basis: Basis  # how to bring other cells to the same values
 
 
 def preprocess(
@@ -89,7 +90,25 @@ def preprocess(
     log_norm = ad.AnnData(
         log_norm.X[:, chosen], pd.DataFrame(index=obs_names), pd.DataFrame(index=var_names[chosen])
     )
-    return Preprocessed(_model_input(log_norm.X, counts, chosen, wanted), log_norm, kept, notes)
+    x = _model_input(log_norm.X, counts, chosen, wanted)
+    deviations = gene_deviations(log_norm.X) if wanted == "scaled" else None
+    return Preprocessed(
+        x=x,
+        log_norm=log_norm,
+        kept=kept,
+        notes=notes,
+        basis=Basis(
+            kind=values.kind,
+            target_sum=_total(X, values.kind, cfg.target_sum),
+            all_genes=full.var_names,
+            shares=np.asarray(X.sum(0), np.float64).ravel() / X.sum(dtype=np.float64),
+            genes=log_norm.var_names,
+            log_means=np.asarray(log_norm.X.mean(0), np.float32).ravel(),
+            input_means=np.asarray(x.mean(0), np.float32).ravel(),
+            model_input="log" if counts is None and wanted == "counts" else wanted,
+            deviations=None if deviations is None else deviations.astype(np.float32),
+        ),
+    )
 
 
 def log_normalize(adata: ad.AnnData, target_sum: float | None = TARGET_SUM) -> ad.AnnData:
@@ -103,6 +122,13 @@ def log_normalize(adata: ad.AnnData, target_sum: float | None = TARGET_SUM) -> a
     return adata
 
 
+def _total(X: CSR, kind: str, target_sum: float | None) -> float | None:
+    """Total that each cell was brought to; ``None`` for values that were logarithms already."""
+    if kind == "log" or target_sum is not None:
+        return None if kind == "log" else target_sum
+    return float(np.median(np.asarray(X.sum(1)).ravel()))
+
+
 def _as_many_as_cells(n_obs: int) -> int:
     """Genes that so many cells can tell apart from noise: few spots cannot rank 5,000."""
     low, high = _GENES_FOR_CELLS
@@ -114,15 +140,21 @@ def scale_genes(X: CSR) -> CSR:
 
     A gene that does not vary has nothing to be divided by and keeps its values.
     """
+    scaled = sp.csr_matrix(X.astype(np.float64) @ sp.diags(1.0 / gene_deviations(X)))
+    scaled.data = np.minimum(scaled.data, MAX_SCALED)
+    return scaled.astype(np.float32)
+
+
+def gene_deviations(X: CSR) -> NDArray[np.float64]:
+    """Return the standard deviation of each gene, (n_genes,); 1 for a gene that does not vary."""
     n_obs = X.shape[0]
     X = X.astype(np.float64)
     mean = np.asarray(X.mean(0)).ravel()
     variance = np.asarray(X.multiply(X).mean(0)).ravel() - mean**2
     variance *= n_obs / max(n_obs - 1, 1)
     constant = variance <= 1e-12 * mean**2  # what rounding leaves of zero
-    scaled = sp.csr_matrix(X @ sp.diags(1.0 / np.sqrt(np.where(constant, 1.0, variance))))
-    scaled.data = np.minimum(scaled.data, MAX_SCALED)
-    return scaled.astype(np.float32)
+    deviations: NDArray[np.float64] = np.sqrt(np.where(constant, 1.0, variance))
+    return deviations
 
 
 def _describe(values: Values, wanted: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,15 +12,15 @@ import pandas as pd
 from scrcl import __version__
 from scrcl._validate import InputError
 from scrcl.config import to_yaml
-from scrcl.data.components import aligned, components, expression_components
 from scrcl.data.prepare import prepare
-from scrcl.data.validate import spatial_coords
+from scrcl.data.validate import grouping
 from scrcl.experiment.figures import add_layout, draw
-from scrcl.experiment.protocols import Oracle, Setup, Spots, run_seed
+from scrcl.experiment.protocols import Oracle
 from scrcl.experiment.settings import resolve_n_clusters
 from scrcl.experiment.source import load
 from scrcl.experiment.writeup import write_up
 from scrcl.metrics import pairwise_ari, score
+from scrcl.model import ScRCL, Setup, make_setup, spots_of
 from scrcl.results import SeedResult, annotated, check_free, summarize, writing
 from scrcl.seed import resolve_device
 
@@ -28,14 +28,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scrcl.data.prepare import Prepared
-    from scrcl.experiment.settings import Experiment, NClusters
+    from scrcl.experiment.settings import Experiment
     from scrcl.experiment.source import Dataset
+    from scrcl.model import NClusters
     from scrcl.results import RunFolder, RunWriter
 
 log = logging.getLogger(__name__)
-
-N_SMOOTHED_COMPONENTS = 100
-"""Components that are smoothed on a tissue: noise that smoothing removes must not be cut off before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +82,15 @@ def run_experiment(experiment: Experiment) -> Outcome:
     truth = _truth(data, prepared, experiment)
     cells = _Cells(prepared.obs_names, data.adata.obs_names[~prepared.kept], truth)
     n_clusters = resolve_n_clusters(experiment, truth, len(cells.clustered))
-    setup = Setup(
-        config=experiment.config,
+    setup = make_setup(
+        prepared,
+        experiment.config,
         n_clusters=n_clusters,
         device=device,
-        **_material(prepared, experiment.config.cluster.method),
-        spots=_spots(data, prepared) if experiment.config.task == "st" else None,
+        spots=spots_of(data.adata, prepared.kept, data.slice_key)
+        if experiment.config.task == "st"
+        else None,
+        batches=_batches(data, prepared),
         progress=experiment.progress,
     )
     with writing(
@@ -103,7 +104,8 @@ def run_experiment(experiment: Experiment) -> Outcome:
             if seed in experiment.run.seeds:
                 log.info("seed %d: already there", seed)
             else:
-                writer.write_seed(_one_seed(setup, cells, seed, with_oracle=experiment.oracle))
+                result, model = _one_seed(setup, cells, seed, with_oracle=experiment.oracle)
+                writer.write_seed(result, save_model=model.save)
         summary = _finish(writer, experiment, data, prepared)
     return Outcome(
         run=experiment.run,
@@ -121,24 +123,15 @@ def _prepare(data: Dataset, experiment: Experiment) -> Prepared:
     if experiment.config.data.drop_unlabelled and data.labels is not None:
         keep = data.labels.notna().to_numpy()
     prepared = prepare(
-        data.without_labels(), experiment.config.data, keep=keep, slice_key=data.slice_key
+        data.without_labels(),
+        experiment.config.data,
+        keep=keep,
+        slice_key=data.slice_key,
+        batch_key=data.batch_key,
     )
     for note in prepared.notes:
         log.warning("%s", note)
     return prepared
-
-
-def _material(prepared: Prepared, method: str) -> dict[str, Any]:
-    """Fields of `Setup` that the method of clustering asks for; the dense ones only if it does."""
-    if method == "domains":
-        wide = components(prepared.x, N_SMOOTHED_COMPONENTS)
-        if prepared.slices is not None:
-            wide = aligned(wide, prepared.slices)
-        return {"components": (wide,), "adj": prepared.adj}
-    if method == "consensus":
-        plain = tuple(expression_components(prepared.log_norm.X))
-        return {"inputs": prepared.inputs, "components": plain}
-    return {"inputs": prepared.inputs}
 
 
 def _truth(data: Dataset, prepared: Prepared, experiment: Experiment) -> pd.Series | None:
@@ -156,9 +149,10 @@ def _truth(data: Dataset, prepared: Prepared, experiment: Experiment) -> pd.Seri
     return truth
 
 
-def _spots(data: Dataset, prepared: Prepared) -> Spots:
-    coords = spatial_coords(data.adata)[prepared.kept]
-    return Spots(coords=coords, slices=prepared.slices)
+def _batches(data: Dataset, prepared: Prepared) -> NDArray[np.str_] | None:
+    if data.batch_key is None:
+        return None
+    return np.asarray(grouping(data.adata, data.batch_key), dtype=np.str_)[prepared.kept]
 
 
 def _settings(experiment: Experiment, data: Dataset, n_clusters: NClusters) -> dict[str, object]:
@@ -168,18 +162,22 @@ def _settings(experiment: Experiment, data: Dataset, n_clusters: NClusters) -> d
         "n_clusters": "auto" if n_clusters is None else n_clusters,
         "label_key": None if data.labels is None else data.labels.name,
         "slice_key": data.slice_key,
+        "batch_key": data.batch_key,
         "oracle": experiment.oracle,
     }
 
 
-def _one_seed(setup: Setup, cells: _Cells, seed: int, *, with_oracle: bool) -> SeedResult:
+def _one_seed(
+    setup: Setup, cells: _Cells, seed: int, *, with_oracle: bool
+) -> tuple[SeedResult, ScRCL]:
     """Run a seed without labels, then score what it found."""
     truth = cells.truth
     oracle = None
     if with_oracle and truth is not None:
         oracle = Oracle(truth, seed=seed, spots=setup.spots)
-    found = run_seed(setup, seed, oracle=oracle)
-    clustering = found.clustering
+    model = ScRCL(setup.config, setup.n_clusters, seed=seed)
+    model.fit_setup(setup, callbacks=() if oracle is None else (oracle.watch,))
+    found, clustering = model.found_, model.found_.clustering
     metrics = {"label_free": _scores(truth, clustering.labels, found.epoch)}
     history, oracle_clusters = found.history, None
     if oracle is not None:
@@ -189,7 +187,7 @@ def _one_seed(setup: Setup, cells: _Cells, seed: int, *, with_oracle: bool) -> S
     for protocol, values in metrics.items():
         scored = f", ARI {values['ari']:.3f}" if "ari" in values else ""
         log.info("seed %d, %s: %d clusters%s", seed, protocol, values["n_clusters"], scored)
-    return SeedResult(
+    result = SeedResult(
         seed=seed,
         obs_names=cells.clustered,
         clusters=clustering.labels,
@@ -202,6 +200,7 @@ def _one_seed(setup: Setup, cells: _Cells, seed: int, *, with_oracle: bool) -> S
         stability=None if clustering.stability is None else pd.Series(clustering.stability),
         curve=clustering.curve,
     )
+    return result, model
 
 
 def _scores(truth: pd.Series | None, clusters: NDArray[np.integer], epoch: int) -> dict[str, float]:

@@ -5,23 +5,22 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 from scrcl._validate import InputError, check_one_of, check_range
-from scrcl.config import Config, configs_dir, load_config, paper_defaults
+from scrcl.config import Config, configs_dir, load_config
+from scrcl.model.checks import check_config, check_n_clusters
+from scrcl.model.presets import find_config
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from scrcl.config import Task
     from scrcl.experiment.source import Source
+    from scrcl.model import NClusters, Preset
     from scrcl.results import Existing, RunFolder
 
 log = logging.getLogger(__name__)
-
-NClusters: TypeAlias = int | tuple[int, int] | None
-"""A number of clusters; a range to find it in; ``None``: to be found."""
-Preset: TypeAlias = Literal["paper", "default"]
 
 PAPER_SEEDS = (5, 15, 25, 35, 45)
 DEFAULT_SEEDS = (0,)
@@ -74,15 +73,11 @@ class Experiment:
             raise InputError(msg)
         for seed in self.seeds:
             check_range(seed, "seed", 0, _MAX_SEED)
-        method = self.config.cluster.method
-        if method == "domains" and (self.config.task == "sc" or self.oracle):
-            wanted = "spots" if self.config.task == "sc" else "no oracle, as it trains no network"
-            msg = f"cluster.method: got 'domains', wanted {wanted}. Choose --preset paper."
-            raise InputError(msg)
-        if self.config.task == "sc" and self.config.cluster.n_refine:
+        check_config(self.config)
+        if self.config.cluster.method == "domains" and self.oracle:
             msg = (
-                f"cluster.n_refine: got {self.config.cluster.n_refine} for single cells, wanted 0. "
-                "Only spots have neighbours on a tissue."
+                "cluster.method: got 'domains', wanted no oracle, as it trains no network. Choose "
+                "--preset paper."
             )
             raise InputError(msg)
 
@@ -119,8 +114,8 @@ def choose_config(
     if preset is None:
         preset = "paper" if own.is_file() else "default"
     if check_one_of(preset, "preset", ("paper", "default")) == "default":
-        return "default", load_config(configs_dir() / f"default_{task}.yaml", task)
-    return "paper", load_config(own, task) if own.is_file() else paper_defaults(task)
+        return "default", find_config("default", task)
+    return "paper", load_config(own, task) if own.is_file() else find_config("paper", task)
 
 
 def resolve_n_clusters(experiment: Experiment, truth: pd.Series | None, n_obs: int) -> NClusters:
@@ -141,20 +136,8 @@ def resolve_n_clusters(experiment: Experiment, truth: pd.Series | None, n_obs: i
     InputError
         If it is not from 1 to the number of cells, or has to be found by a method that cannot.
     """
-    wanted, is_kmeans = experiment.n_clusters, experiment.config.cluster.method == "kmeans"
-    if wanted is None and is_kmeans and truth is not None:
+    wanted = experiment.n_clusters
+    if wanted is None and experiment.config.cluster.method == "kmeans" and truth is not None:
         wanted = truth.nunique()
         log.info("n_clusters: %d, the number of classes, as in the paper", wanted)
-    bounds = wanted if isinstance(wanted, tuple) else (wanted,) if isinstance(wanted, int) else ()
-    for bound in bounds:
-        check_range(bound, "n_clusters", 1, n_obs, hint="There are no more cells than that.")
-    if len(bounds) == 2 and bounds[0] > bounds[1]:
-        msg = f"n_clusters: got {bounds[0]}:{bounds[1]}, wanted the smaller number first."
-        raise InputError(msg)
-    if is_kmeans and len(bounds) != 1:
-        msg = (
-            f"n_clusters: got {wanted or 'none, and no labels to count'}, wanted a number, because "
-            "cluster.method is kmeans, which cannot find one. Give --n-clusters K."
-        )
-        raise InputError(msg)
-    return None if wanted == "auto" else wanted
+    return check_n_clusters(wanted, experiment.config, n_obs)

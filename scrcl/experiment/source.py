@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anndata as ad
-import pandas as pd
-
-from scrcl._keys import SPATIAL, SPATIAL_GRAPH
 from scrcl._validate import InputError
+from scrcl.data.bare import bare
 from scrcl.data.labels import labels
 from scrcl.data.read import read
 from scrcl.data.slices import read_many
@@ -19,6 +16,9 @@ from scrcl.data.validate import grouping
 from scrcl.datasets import DATASETS, DatasetSpec, locate
 
 if TYPE_CHECKING:
+    import anndata as ad
+    import pandas as pd
+
     from scrcl.config import Task
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,8 @@ class Source:
         this task use are tried.
     slice_key
         Column of ``obs`` that tells slices apart.
+    batch_key
+        Column of ``obs`` with donors, technologies or the like, to be brought together.
     """
 
     task: Task
@@ -54,6 +56,7 @@ class Source:
     data_dir: Path = Path("datasets")
     label_key: str | None = None
     slice_key: str | None = None
+    batch_key: str | None = None
 
     def __post_init__(self) -> None:
         if self.spec is not None and self.spec.task != self.task:
@@ -94,24 +97,14 @@ class Dataset:
     labels: pd.Series | None
     """Class of each cell, (n_obs,), categorical, missing where there is none."""
     slice_key: str | None
+    batch_key: str | None = None
 
     def without_labels(self) -> ad.AnnData:
-        """Expression, positions, their graph and slices: all that preprocessing and training may know.
+        """Expression, positions, slices and batches: all that preprocessing and training may know.
 
         The matrices are shared with ``adata``.
         """
-        adata = self.adata
-        columns = [] if self.slice_key is None else [self.slice_key]
-        return ad.AnnData(
-            adata.X,
-            obs=adata.obs[columns].copy(),
-            var=pd.DataFrame(index=adata.var_names),
-            obsm={SPATIAL: adata.obsm[SPATIAL]} if SPATIAL in adata.obsm else {},
-            # anndata 0.13 counts X among the layers, under None.
-            layers={name: adata.layers[name] for name in adata.layers if name is not None},
-            obsp={SPATIAL_GRAPH: adata.obsp[SPATIAL_GRAPH]} if SPATIAL_GRAPH in adata.obsp else {},
-            raw=None if adata.raw is None else {"X": adata.raw.X, "var": adata.raw.var[[]]},
-        )
+        return bare(self.adata, [key for key in (self.slice_key, self.batch_key) if key])
 
 
 def load(source: Source) -> Dataset:
@@ -126,6 +119,8 @@ def load(source: Source) -> Dataset:
     slice_key = SLICE if len(source.paths) > 1 else source.slice_key
     if slice_key is not None:
         grouping(adata, slice_key)  # refuses a column that is absent or incomplete
+    if source.batch_key is not None:
+        grouping(adata, source.batch_key)
     truth = labels(adata, source.label_key, search=_label_keys(source))
     if truth is None:
         log.info("labels: none, so there will be no scores")
@@ -133,7 +128,7 @@ def load(source: Source) -> Dataset:
         n_classes, n_missing = truth.nunique(), int(truth.isna().sum())
         missing = f", {n_missing:,} cells without" if n_missing else ""
         log.info("labels: obs[%r], %d classes%s", truth.name, n_classes, missing)
-    return Dataset(adata=adata, labels=truth, slice_key=slice_key)
+    return Dataset(adata=adata, labels=truth, slice_key=slice_key, batch_key=source.batch_key)
 
 
 def _read(source: Source) -> ad.AnnData:

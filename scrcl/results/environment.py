@@ -12,6 +12,7 @@ from pathlib import Path
 PACKAGES = (
     "scrcl",
     "anndata",
+    "harmonypy",
     "igraph",
     "numpy",
     "pandas",

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,8 +38,17 @@ class RunWriter:
 
     run: RunFolder
 
-    def write_seed(self, result: SeedResult) -> None:
+    def write_seed(
+        self, result: SeedResult, *, save_model: Callable[[Path], None] | None = None
+    ) -> None:
         """Write all files of a seed; its folder appears when they are complete.
+
+        Parameters
+        ----------
+        result
+            What the seed gave.
+        save_model
+            Writes the model to the folder that it is given.
 
         Raises
         ------
@@ -55,6 +64,8 @@ class RunWriter:
             np.savez(part / "embedding.npz", obs_names=names, embedding=result.embedding)
             history.to_csv(part / "history.csv", index_label="epoch")
             write_json(part / "metrics.json", result.metrics)
+            if save_model is not None:
+                save_model(part / "model")
 
     def write_adata(self, adata: "AnnData") -> None:
         """Write ``result.h5ad``; :func:`scrcl.results.annotated` makes what belongs in it.

@@ -1,0 +1,66 @@
+"""Data without what is known about the cells: all that preprocessing and training may see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from scrcl._keys import SPATIAL, SPATIAL_GRAPH
+from scrcl._validate import check_key
+from scrcl.data.validate import grouping
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def bare(adata: ad.AnnData, columns: Iterable[str] = (), *, layer: str | None = None) -> ad.AnnData:
+    """Expression, positions, their graph and some columns of ``obs``; matrices in memory are shared.
+
+    Parameters
+    ----------
+    adata
+        In memory or backed, a view or not; not changed.
+    columns
+        Of ``obs``, to be kept: slices and batches.
+    layer
+        The one matrix to take along; all by default.
+
+    Raises
+    ------
+    InputError
+        If there is no such layer or column, or a cell has no value in a column.
+    """
+    for key in columns:
+        grouping(adata, key)
+    names = pd.DataFrame(index=adata.var_names)
+    obs = adata.obs[list(columns)].copy()
+    obsm = {SPATIAL: adata.obsm[SPATIAL]} if SPATIAL in adata.obsm else {}
+    obsp = {SPATIAL_GRAPH: adata.obsp[SPATIAL_GRAPH]} if SPATIAL_GRAPH in adata.obsp else {}
+    if layer is not None:
+        X = check_key(dict(adata.layers), layer, "layer", hint="Check its name.")
+        return ad.AnnData(_in_memory(X), obs=obs, var=names, obsm=obsm, obsp=obsp)
+    raw = adata.raw
+    return ad.AnnData(
+        _in_memory(adata.X),
+        obs=obs,
+        var=names,
+        obsm=obsm,
+        obsp=obsp,
+        # anndata 0.13 counts X among the layers, under None.
+        layers={key: _in_memory(adata.layers[key]) for key in adata.layers if key is not None},
+        raw=None if raw is None else {"X": _in_memory(raw.X), "var": raw.var[[]]},
+    )
+
+
+def _in_memory(matrix: Any) -> Any:
+    """Load what a backed AnnData leaves on disk; matrices become arrays that AnnData knows."""
+    X: Any = matrix.to_memory() if hasattr(matrix, "to_memory") else matrix
+    if X is None or isinstance(X, np.ndarray):
+        return X
+    if hasattr(X, "format"):  # sparse
+        return X if X.format in {"csr", "csc"} else sp.csr_matrix(X)
+    return np.asarray(X)

@@ -1,0 +1,194 @@
+"""How training cells were brought to log values, and how other cells are brought to the same."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+
+from scrcl._validate import InputError
+from scrcl.data.validate import check_adata, unique_names
+from scrcl.data.values import find_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+    import scipy.sparse as sp
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from scrcl.data.values import Kind
+
+    CSR: TypeAlias = sp.csr_matrix
+
+log = logging.getLogger(__name__)
+
+MAX_SCALED = 10.0  # in standard deviations
+MIN_FOUND = 0.2
+"""Smallest share of the model's genes that new cells must have; docs/new_cells.md has the figures."""
+_MANY_FOUND = 0.9
+_BLOCK = 4_096  # cells
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What is to be known of the training cells to treat others in the same way.
+
+    Attributes
+    ----------
+    kind
+        What the training values were.
+    target_sum
+        Total that every cell was brought to; ``None``: the values were logarithms.
+    all_genes, shares
+        Every gene that was counted, and its share of all counts.
+    genes
+        Genes that the model uses.
+    log_means, input_means
+        Their mean log values and mean model input, (n_genes,): they stand in for missing genes.
+    model_input
+        What of these genes the network sees.
+    deviations
+        By which it was divided, (n_genes,), if the input is ``"scaled"``.
+    """
+
+    kind: Kind
+    target_sum: float | None
+    all_genes: pd.Index
+    shares: NDArray[np.float64]
+    genes: pd.Index
+    log_means: NDArray[np.float32]
+    input_means: NDArray[np.float32]
+    model_input: Literal["counts", "log", "scaled"]
+    deviations: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneMatch:
+    """Which of the model's genes new cells have.
+
+    Attributes
+    ----------
+    share
+        Of the model's genes, 0 to 1.
+    missing
+        The others.
+    """
+
+    share: float
+    missing: list[str]
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        if not self.missing:
+            return "genes: all of the model's are there"
+        some = ", ".join(self.missing[:5]) + (", ..." if len(self.missing) > 5 else "")
+        return (
+            f"genes: {self.share:.0%} of the model's are there; {len(self.missing):,} lack ({some})"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCells:
+    """Cells that the model has not seen, in the values that it knows."""
+
+    log: CSR  # (n_kept, n_found) log values of the model's genes that are there
+    counts: CSR  # (n_kept, n_found) the values as they came
+    places: NDArray[np.intp]  # (n_found,) which genes of the model these are
+    kept: NDArray[np.bool_]  # (n_obs,) cells of the input with a count
+    basis: Basis
+    match: GeneMatch
+
+    def blocks(self) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.float32]]]:
+        """Yield rows, log values and model input, both (n_rows, n_genes), some cells at a time."""
+        basis = self.basis
+        for start in range(0, self.log.shape[0], _BLOCK):
+            rows = slice(start, min(start + _BLOCK, self.log.shape[0]))
+            log_values = self._filled(self.log[rows], basis.log_means)
+            if basis.model_input == "counts":
+                yield rows, log_values, self._filled(self.counts[rows], basis.input_means)
+            elif basis.deviations is not None:
+                scaled = np.minimum(
+                    self.log[rows].toarray() / basis.deviations[self.places], MAX_SCALED
+                )
+                yield rows, log_values, self._filled(scaled, basis.input_means)
+            else:
+                yield rows, log_values, log_values
+
+    def _filled(
+        self, values: CSR | NDArray[np.floating], means: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Put the values in their places; a gene that is missing has its mean."""
+        dense = np.tile(means, (values.shape[0], 1))
+        dense[:, self.places] = values if isinstance(values, np.ndarray) else values.toarray()
+        return dense
+
+
+def match_genes(adata: AnnData, basis: Basis) -> GeneMatch:
+    """Find the model's genes by name, in the matrix that `new_cells` would take."""
+    return _match(basis, unique_names(find_values(adata).var_names, "gene", []))
+
+
+def new_cells(adata: AnnData, basis: Basis) -> NewCells:
+    """Bring new cells to the values of the training cells.
+
+    Counts are brought to the training's total. If the new data do not have all the genes that were
+    counted there, to the share of that total which the common genes had: a panel of genes then gives
+    the same log values as the whole transcriptome.
+
+    Raises
+    ------
+    InputError
+        If too few of the model's genes are there, or the values are of a kind that cannot be
+        brought to those of the training cells.
+    """
+    check_adata(adata)
+    values = find_values(adata)
+    _check_kind(values.kind, values.source, basis)
+    names = unique_names(values.var_names, "gene", [])
+    match = _match(basis, names)
+    if match.share < MIN_FOUND:
+        msg = (
+            f"{match}, wanted at least {MIN_FOUND:.0%}. The data have names such as {names[0]!r}, the "
+            f"model such as {basis.genes[0]!r}: bring them to the same kind of name."
+        )
+        raise InputError(msg)
+    log.log(logging.INFO if match.share >= _MANY_FOUND else logging.WARNING, "%s", match)
+    columns = names.get_indexer(basis.genes)
+    places = np.flatnonzero(columns >= 0)
+    common = names.get_indexer(basis.all_genes)
+    counted = common >= 0
+    totals = np.asarray(values.X[:, common[counted]].sum(1), np.float64).ravel()
+    kept = totals > 0
+    chosen = values.X[:, columns[places]][kept]
+    logs = chosen
+    if values.kind != "log":
+        target = (basis.target_sum or 1e4) * basis.shares[counted].sum()
+        logs = chosen.copy()
+        per_value = np.repeat(target / totals[kept], np.diff(logs.indptr))
+        logs.data = np.log1p(logs.data * per_value).astype(np.float32)
+    return NewCells(log=logs, counts=chosen, places=places, kept=kept, basis=basis, match=match)
+
+
+def _match(basis: Basis, names: pd.Index) -> GeneMatch:
+    found = basis.genes.isin(names)
+    return GeneMatch(share=float(found.mean()), missing=[str(g) for g in basis.genes[~found]])
+
+
+def _check_kind(kind: Kind, source: str, basis: Basis) -> None:
+    if basis.model_input == "counts" and kind != "counts":
+        msg = (
+            f"{source}: got {kind} values, wanted counts, because the model was trained on counts. "
+            "Keep them in X, .raw or layers['counts']."
+        )
+        raise InputError(msg)
+    if (kind == "log") != (basis.kind == "log"):
+        log.warning(
+            "%s holds %s values and the model was trained on %s: their logarithms may differ in scale",
+            source,
+            kind,
+            basis.kind,
+        )

@@ -1,0 +1,98 @@
+"""The one call for a notebook: `cluster`."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from anndata import ImplicitModificationWarning
+
+from scrcl.model.estimator import ScRCL
+from scrcl.model.trained import categorical
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from scrcl.model.learn import NClusters
+
+
+def cluster(  # noqa: PLR0913  (the one public door; all options go by name)
+    adata: AnnData,
+    n_clusters: NClusters = None,
+    *,
+    spatial: bool = False,
+    layer: str | None = None,
+    slice_key: str | None = None,
+    batch_key: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    key_added: str = "scrcl",
+    copy: bool = False,
+) -> AnnData | None:
+    """Cluster cells, or the spots of a tissue, and write what was found into ``adata``.
+
+    Written are ``obs[key]`` (categorical), ``obs[key + "_confidence"]``, ``obsm["X_" + key]`` and
+    ``uns[key]``. Nothing else is changed, and nothing at all if it fails. Cells without a count get
+    no cluster, and NaN for the rest.
+
+    Parameters
+    ----------
+    adata
+        Counts (preferred) or log-normalised values, sparse or dense, in ``X``,
+        ``layers["counts"]`` or ``.raw``; in memory, a view (which becomes a copy, as everywhere) or
+        backed. A tissue has positions in ``obsm["spatial"]``.
+    n_clusters
+        A number, a range ``(low, high)`` to find it in, or ``None``: found.
+    spatial
+        Look for the domains of a tissue instead of cell types.
+    layer
+        Layer to take instead of looking for the best matrix.
+    slice_key
+        Column of ``obs`` that tells the slices of a tissue apart.
+    batch_key
+        Column of ``obs`` with donors, technologies or the like, to be brought together.
+    seed
+        Seed of everything random: the same seed, the same result.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    key_added
+        Name of what is written.
+    copy
+        Return an annotated copy and leave ``adata`` as it is.
+
+    Returns
+    -------
+    ``None``, or the copy.
+
+    Raises
+    ------
+    InputError
+        If the data or a setting cannot be used.
+
+    Examples
+    --------
+    >>> import scrcl
+    >>> cells = scrcl.datasets.simulated_cells(n_obs=200, n_types=4)
+    >>> scrcl.cluster(cells, n_clusters=4)
+    >>> cells.obs["scrcl"].cat.categories.tolist()
+    ['0', '1', '2', '3']
+    """
+    model = ScRCL(n_clusters=n_clusters, task="st" if spatial else "sc", seed=seed, device=device)
+    model.fit(adata, batch_key=batch_key, slice_key=slice_key, layer=layer)
+    target = adata if not copy else adata.to_memory() if adata.isbacked else adata.copy()
+    write_result(target, model, key_added)
+    return target if copy else None
+
+
+def write_result(adata: AnnData, model: ScRCL, key: str) -> None:
+    """Write what a model found for its training cells into their AnnData."""
+    names = [str(number) for number in range(model.n_clusters_)]
+    clusters = categorical(model.labels_, names)
+    with warnings.catch_warnings():
+        # A view becomes a copy, which is what whoever writes to a view wants.
+        warnings.filterwarnings("ignore", category=ImplicitModificationWarning)
+        adata.obs[key] = clusters
+    if model.confidence_ is not None:
+        adata.obs[f"{key}_confidence"] = model.confidence_
+    adata.obsm[f"X_{key}"] = model.embedding_
+    adata.uns[key] = model.summary()

@@ -1,0 +1,160 @@
+"""Model files: a folder with ``model.json`` and ``model.safetensors``. Neither can hold code."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from scrcl._validate import InputError
+from scrcl.results.atomic import atomic_folder, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+FORMAT = 1
+"""Version of the format that is written. A version that is read otherwise gets a reader of its own."""
+JSON, TENSORS = "model.json", "model.safetensors"
+
+# Every array by the pattern of its name: kind of number, and its shape in named sizes; {0} is what
+# the pattern caught. All sizes of one name have to be the same.
+_SHAPES = (
+    (r"basis\.shares", "f", ("all genes",)),
+    (r"basis\.(?:log_means|input_means|deviations)", "f", ("genes",)),
+    (r"axes\.(\d+)\.(?:mean|deviations)", "f", ("genes",)),
+    (r"axes\.(\d+)\.directions", "f", ("components {0}", "genes")),
+    (r"components\.(\d+)", "f", ("cells", "components {0}")),
+    (r"views\.(\w+)", "f", ("cells", "view {0}")),
+    (r"sizes", "f", ("blocks",)),
+    (r"corrected", "f", ("cells", "corrected")),
+    (r"space\.points", "f", ("cells", "width")),
+    (r"space\.labels", "i", ("cells",)),
+    (r"space\.radii", "f", ("clusters",)),
+    (r"smoothing\.mean", "f", ("components 0",)),
+    (r"smoothing\.axes", "f", ("components 0", "width")),
+    (r"weights\.mlp\.weight", "f", ("hidden", "genes")),
+    (r"weights\.gcn\.conv1\.weight", "f", ("hidden", "genes")),
+    (r"weights\.gcn\.(?:conv2|linear)\.weight", "f", ("hidden", "hidden")),
+    (r"weights\.(?:mlp|gcn\.conv1|gcn\.conv2|gcn\.linear)\.bias", "f", ("hidden",)),
+    (r"weights\.refine\.weight", "f", ("latent", "hidden")),
+    (r"weights\.refine\.bias", "f", ("latent",)),
+)
+
+
+def write_model(
+    path: Path, info: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], *, overwrite: bool
+) -> None:
+    """Write a model folder, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If there is something at ``path`` and it was not said to replace it, or it is there and no
+        model, or it cannot be written.
+    """
+    if path.exists() and not (overwrite and _is_replaceable(path)):
+        what = "a model" if _is_replaceable(path) else "something that is no model"
+        hint = "overwrite=True replaces it." if _is_replaceable(path) else "Choose another path."
+        msg = f"save: got {path}, where {what} is, wanted a new path. {hint}"
+        raise InputError(msg)
+    with atomic_folder(path, replace=overwrite) as part:
+        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, part / TENSORS)
+        write_json(part / JSON, {"format": "scrcl-model", "version": FORMAT, **info})
+
+
+def read_model(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Read a model folder; what is in it can only be text and numbers.
+
+    Raises
+    ------
+    InputError
+        If it is no model, is of another version, is damaged, or its parts do not fit together.
+    """
+    info = _read_json(path / JSON)
+    version = info.get("version")
+    if info.get("format") != "scrcl-model" or not isinstance(version, int):
+        msg = f"{path / JSON}: got no scrcl model, wanted the folder that ScRCL.save wrote."
+        raise InputError(msg)
+    if version != FORMAT:
+        newer = version > FORMAT
+        hint = "Update scrcl." if newer else "Train the model again."
+        msg = (
+            f"{path}: got format version {version}, written by scrcl {info.get('scrcl', '?')}, wanted "
+            f"version {FORMAT}, the only one that this scrcl reads. {hint}"
+        )
+        raise InputError(msg)
+    try:
+        arrays = load_file(path / TENSORS)
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise InputError(_damaged(path / TENSORS, error)) from error
+    sizes = {
+        "genes": len(info.get("genes", ())),
+        "all genes": len(info.get("all_genes", ())),
+        "clusters": info.get("n_clusters"),
+    }
+    _check_shapes(path / TENSORS, arrays, sizes)
+    return info, arrays
+
+
+def _is_replaceable(path: Path) -> bool:
+    return {entry.name for entry in path.iterdir()} <= {JSON, TENSORS} if path.is_dir() else False
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise InputError(_damaged(path, error)) from error
+    if not isinstance(info, dict):
+        msg = f"{path}: got {type(info).__name__}, wanted a JSON object. Save the model again."
+        raise InputError(msg)
+    return info
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return (
+        f"{path}: cannot be read ({error}), wanted a file of a model folder that ScRCL.save wrote. "
+        "Copy or save it again."
+    )
+
+
+def _check_shapes(path: Path, arrays: Mapping[str, NDArray[Any]], sizes: dict[str, Any]) -> None:
+    """Refuse arrays that are unknown, of another kind of number, not finite or of another shape."""
+    for name, array in sorted(arrays.items()):
+        kind, wanted = _expected(path, name)
+        for axis, size in enumerate(wanted):
+            if array.ndim == len(wanted):
+                sizes[size] = array.shape[axis] if sizes.get(size) is None else sizes[size]
+        shape = tuple(sizes.get(size) for size in wanted)
+        if array.shape != shape or array.dtype.kind != kind:
+            msg = (
+                f"{path}: got {name} of shape {array.shape} and type {array.dtype}, wanted "
+                f"{shape} ({' x '.join(wanted)}) of kind {kind!r}. Copy or save the model again."
+            )
+            raise InputError(msg)
+        if kind == "f" and not np.isfinite(array).all():
+            msg = f"{path}: got values in {name} that are not finite, wanted finite ones. Save it again."
+            raise InputError(msg)
+    labels = arrays.get("space.labels")
+    if (
+        labels is None
+        or not len(labels)
+        or not 0 <= labels.min() <= labels.max() < sizes["clusters"]
+    ):
+        msg = f"{path}: got no clusters, or some beyond {sizes['clusters']}. Copy or save it again."
+        raise InputError(msg)
+
+
+def _expected(path: Path, name: str) -> tuple[str, tuple[str, ...]]:
+    for pattern, kind, dims in _SHAPES:
+        if found := re.fullmatch(pattern, name):
+            return kind, tuple(dim.format(*found.groups()) for dim in dims)
+    msg = f"{path}: got an array {name!r}, wanted those of format version {FORMAT}. Save it again."
+    raise InputError(msg)

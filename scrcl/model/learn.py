@@ -1,0 +1,225 @@
+"""One training run: from prepared data to clusters. There is no label in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from scrcl.clustering import (
+    Clustering,
+    consensus_clusters,
+    cosine_kmeans,
+    domain_clusters,
+    majority_vote,
+)
+from scrcl.clustering.batches import correct
+from scrcl.data.components import aligned, fit_components, fit_expression_components
+from scrcl.train import fit
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+    from scrcl.config import Config
+    from scrcl.data.components import Axes
+    from scrcl.data.prepare import Prepared
+    from scrcl.nn.model import Views
+    from scrcl.train import EpochHook, Fit
+
+NClusters: TypeAlias = int | tuple[int, int] | None
+"""A number of clusters; a range to find it in; ``None``: to be found."""
+
+LATENT_IF_UNKNOWN = 20
+"""Width of the refined views while the number of clusters, the paper's choice, is to be found."""
+N_SMOOTHED_COMPONENTS = 100
+"""Components that are smoothed on a tissue: noise that smoothing removes must not be cut off before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spots:
+    """Where spots lie."""
+
+    coords: NDArray[np.float64]
+    """Positions, (n_obs, 2) or (n_obs, 3)."""
+    slices: NDArray[Any] | None
+    """Slice of each spot, (n_obs,); ``None``: one slice."""
+
+    def vote(self, labels: NDArray[np.integer], n_neighbors: int) -> NDArray[np.integer]:
+        """Replace each spot's label by the majority among its nearest spots."""
+        voted = majority_vote(labels, self.coords, n_neighbors, self.slices)
+        return voted.astype(labels.dtype)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What all seeds share: see `make_setup`. There is no label in it."""
+
+    config: Config
+    n_clusters: NClusters
+    device: torch.device
+    prepared: Prepared
+    components: tuple[NDArray[np.float32], ...] = ()
+    """Principal components of expression, each (n_obs, width), for the methods that use them."""
+    axes: tuple[Axes, ...] = ()
+    """Their axes."""
+    spots: Spots | None = None
+    """``None``: single cells."""
+    batches: NDArray[Any] | None = None
+    """Batch of each cell, (n_obs,); ``None``: not to be corrected for."""
+    progress: bool = False
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether anything is trained."""
+        return self.config.cluster.method != "domains"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelFree:
+    """What a seed finds without labels."""
+
+    clustering: Clustering
+    embedding: NDArray[np.float32]
+    """What was clustered, (n_obs, n_features)."""
+    history: list[dict[str, float]]
+    epoch: int
+    """Epoch that the embedding is of."""
+    fitted: Fit | None = None
+    """The trained network; ``None``: none was needed."""
+    views: Views | None = None
+    """What it says of the cells at that epoch."""
+
+
+def make_setup(
+    prepared: Prepared,
+    config: Config,
+    *,
+    n_clusters: NClusters,
+    device: torch.device,
+    spots: Spots | None = None,
+    batches: NDArray[Any] | None = None,
+    progress: bool = False,
+) -> Setup:
+    """Compute what all seeds share; the dense parts only if the method of clustering asks for them.
+
+    Parameters
+    ----------
+    prepared
+        The data.
+    config
+        How to treat them.
+    n_clusters
+        A number, a range, or ``None``: found.
+    device
+        Where to train.
+    spots
+        Positions; ``None``: single cells.
+    batches
+        Batch of each cell, (n_obs,).
+    progress
+        Show a bar.
+    """
+    method = config.cluster.method
+    fitted = []
+    if method == "domains":
+        scores, axes = fit_components(prepared.x, N_SMOOTHED_COMPONENTS)
+        if prepared.slices is not None:
+            scores = aligned(scores, prepared.slices)
+        fitted = [(scores, axes)]
+    elif method == "consensus":
+        fitted = fit_expression_components(prepared.log_norm.X)
+    return Setup(
+        config=config,
+        n_clusters=n_clusters,
+        device=device,
+        prepared=prepared,
+        components=tuple(scores for scores, _ in fitted),
+        axes=tuple(axes for _, axes in fitted),
+        spots=spots,
+        batches=batches,
+        progress=progress,
+    )
+
+
+def run_seed(setup: Setup, seed: int, *, on_epoch: EpochHook | None = None) -> LabelFree:
+    """Train and cluster. Whoever watches the epochs cannot change the outcome by a bit."""
+    cfg = setup.config
+    if not setup.needs_network:
+        return _without_network(setup, seed)
+    trained = fit(
+        setup.prepared.inputs,
+        cfg.model,
+        cfg.train,
+        n_latent=_n_latent(setup.n_clusters),
+        seed=seed,
+        device=setup.device,
+        keep=cfg.train.selection,
+        on_epoch=on_epoch,
+        progress=setup.progress,
+    )
+    views, epoch = trained.views, cfg.train.n_epochs
+    if trained.best_views is not None and trained.best_epoch is not None:
+        views, epoch = trained.best_views, trained.best_epoch
+    points = embedding(views, cfg.cluster.embedding)
+    if setup.batches is not None:
+        points = correct(points, setup.batches, seed=seed)
+    return LabelFree(
+        clustering=_cluster(views, points, setup, seed),
+        embedding=points,
+        history=trained.history,
+        epoch=epoch,
+        fitted=trained,
+        views=views,
+    )
+
+
+def _without_network(setup: Setup, seed: int) -> LabelFree:
+    """Domains by smoothing and voting alone."""
+    clustering, points = domain_clusters(
+        setup.components[0], setup.prepared.adj, setup.n_clusters, seed=seed
+    )
+    clustering = refined_by_vote(clustering, setup.config.cluster.n_refine, setup.spots)
+    return LabelFree(clustering=clustering, embedding=points, history=[], epoch=0)
+
+
+def embedding(views: Views, name: str) -> NDArray[np.float32]:
+    """Return what is clustered, (n_obs, n_features): ``z`` = [z1, z2], ``e1``, ``e2``, ``e`` = [e1, e2]."""
+    return np.concatenate([getattr(views, view).numpy() for view in members(name)], axis=1)
+
+
+def members(name: str) -> tuple[str, ...]:
+    """Return the names of the views that an embedding is made of."""
+    return {"z": ("z1", "z2"), "e": ("e1", "e2")}.get(name, (name,))
+
+
+def _cluster(views: Views, points: NDArray[np.float32], setup: Setup, seed: int) -> Clustering:
+    """Cluster what a network found, by the consensus of its views or k-means on ``points``."""
+    cfg, wanted = setup.config.cluster, setup.n_clusters
+    if cfg.method == "consensus":
+        learned = [embedding(views, name) for name in ("e1", "e2", "e")]
+        every = [*setup.components, *learned]
+        if setup.batches is not None:
+            every = [correct(view, setup.batches, seed=seed) for view in every]
+        return consensus_clusters(every, wanted, seed=seed)
+    assert isinstance(wanted, int)  # `check_n_clusters` has seen to it
+    labels: NDArray[np.integer] = cosine_kmeans(points, wanted, seed=seed)
+    return refined_by_vote(Clustering(labels=labels), cfg.n_refine, setup.spots)
+
+
+def refined_by_vote(found: Clustering, n_voters: int, spots: Spots | None) -> Clustering:
+    """Let the nearest ``n_voters`` spots vote, if any are asked for; a domain may vanish by it."""
+    if spots is None or not n_voters:
+        return found
+    _, labels = np.unique(spots.vote(found.labels, n_voters), return_inverse=True)
+    stability = None
+    if found.confidence is not None:
+        stability = np.bincount(labels, found.confidence) / np.bincount(labels)
+    return replace(found, labels=labels, stability=stability)
+
+
+def _n_latent(n_clusters: NClusters) -> int:
+    if isinstance(n_clusters, tuple):
+        return n_clusters[1]
+    return LATENT_IF_UNKNOWN if n_clusters is None else n_clusters
