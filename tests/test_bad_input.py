@@ -90,7 +90,7 @@ def test_a_missing_file_says_where_it_was_looked_for(runner: Runner) -> None:
     [
         pytest.param("a.h5ad", b"<html>not found</html>", "not HDF5", id="web page"),
         pytest.param("a.h5ad", b"", "not HDF5", id="empty file"),
-        pytest.param("a.txt", b"gene,cell", "got a .txt", id="other ending"),
+        pytest.param("a.doc", b"gene,cell", "got a .doc", id="other ending"),
     ],
 )
 def test_what_is_not_an_h5ad_is_refused(
