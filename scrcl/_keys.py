@@ -4,6 +4,8 @@ from typing import Final
 
 CLUSTERS: Final = "scrcl"
 """``obs``: cluster of each cell, categorical."""
+NAME: Final = "scrcl_name"
+"""``obs``: name suggested for that cluster by marker lists, categorical."""
 CONFIDENCE: Final = "scrcl_confidence"
 """``obs``: confidence of that cluster, 0 to 1."""
 EMBEDDING: Final = "X_scrcl"

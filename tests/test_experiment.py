@@ -169,8 +169,9 @@ def test_the_oracle_stands_beside_the_label_free_result_under_its_own_name(
 def test_a_run_leaves_what_the_layout_says(runner: Runner, adata_sc: ad.AnnData) -> None:
     run = runner.fast("sc", adata_sc, "--seeds", "1,2")
 
-    seed_files = ["clusters.csv", "embedding.npz", "history.csv", "metrics.json"]
-    seed_files += ["model/model.json", "model/model.safetensors"]
+    seed_files = ["clusters.csv", "embedding.npz", "gene_associations.csv", "gene_modules.csv"]
+    seed_files += ["history.csv", "metrics.json", "model/model.json", "model/model.safetensors"]
+    seed_files += ["module_activity.csv"]
     assert sorted(tree(run)) == [
         *("config.yaml", "env.json", "result.h5ad"),
         *(f"seed_{seed}/{name}" for seed in (1, 2) for name in seed_files),
@@ -447,3 +448,72 @@ def test_batches_are_named_on_the_command_line(runner: Runner, adata_sc: ad.AnnD
     code, _, error = runner("sc", "--input", runner.save(adata), "--batch-key", "absent")
     assert code
     assert "no column 'absent'" in error
+
+
+# ---------------------------------------------------------------- genes
+
+
+MARKERS = "cell_type,gene\n" + "".join(
+    f"type{group},gene{group + 3 * step}\n" for group in range(3) for step in range(5)
+)
+
+
+def test_a_run_writes_what_the_model_says_about_genes(runner: Runner, adata_sc: ad.AnnData) -> None:
+    run = runner.fast("sc", adata_sc, "--n-clusters", 3)
+
+    result = ad.read_h5ad(run / "result.h5ad")
+    table = pd.read_csv(run / "seed_0" / "gene_associations.csv", dtype={"cluster": str})
+    modules = pd.read_csv(run / "seed_0" / "gene_modules.csv")
+    activity = pd.read_csv(run / "seed_0" / "module_activity.csv")
+    assert list(result.uns["scrcl"]["association_clusters"]) == ["0", "1", "2"]
+    for number in range(3):
+        rows = table[table["cluster"] == str(number)].set_index("gene")
+        column = result.varm["scrcl_association"][:, number]
+        np.testing.assert_allclose(rows["association"].reindex(result.var_names), column, 1e-5)
+    assert set(modules["gene"]) == set(adata_sc.var_names)
+    assert list(activity.columns) == ["module", "n_genes", "0", "1", "2"]
+
+
+def test_a_tissue_without_a_network_has_associations_too(
+    runner: Runner, adata_st: ad.AnnData
+) -> None:
+    arguments = ("--set", "cluster.method=domains", "--n-clusters", 2)
+
+    run = runner.fast("st", adata_st, *arguments)
+
+    table = pd.read_csv(run / "seed_0" / "gene_associations.csv", dtype={"cluster": str})
+    best = table[table["rank"] == 1]
+    assert set(table["cluster"]) == {"0", "1"}
+    assert (best["log2_fold_change"] > 0).all()
+
+
+def test_marker_lists_suggest_names_and_change_nothing_else(
+    runner: Runner, adata_sc: ad.AnnData, tmp_path: Path
+) -> None:
+    (tmp_path / "lists.csv").write_text(MARKERS)
+    without = ad.read_h5ad(runner.fast("sc", adata_sc, "--n-clusters", 3) / "result.h5ad")
+
+    run = runner.fast(
+        "sc", adata_sc, "--n-clusters", 3, "--markers", tmp_path / "lists.csv", "--overwrite"
+    )
+
+    result = ad.read_h5ad(run / "result.h5ad")
+    names = pd.read_csv(run / "cluster_names.csv", dtype={"cluster": str}).set_index("cluster")
+    assert list(result.obs["scrcl"]) == list(without.obs["scrcl"])
+    expected = result.obs["scrcl"].astype(str).map(names["name"])
+    assert list(result.obs["scrcl_name"]) == list(expected)
+    assert set(names["name"]) <= {"type0", "type1", "type2", "unclear"}
+
+
+def test_a_bad_marker_file_is_refused_before_anything_is_written(
+    runner: Runner, adata_sc: ad.AnnData, tmp_path: Path
+) -> None:
+    (tmp_path / "lists.csv").write_text("cell_type,gene\nbeta,INS\n")
+
+    code, _, error = runner(
+        "sc", "--input", runner.save(adata_sc), "--markers", tmp_path / "lists.csv"
+    )
+
+    assert code == 2
+    assert "none of which is in the data" in error
+    assert not runner.out.exists()

@@ -176,6 +176,12 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         "--seeds", type=_seeds, metavar="A,B,...", help="(preset paper: 5,15,25,35,45; else: 0)"
     )
     group.add_argument(
+        "--markers",
+        type=Path,
+        metavar="FILE",
+        help="cell types and their genes (.csv, .tsv: two columns; .gmt): suggest cluster names",
+    )
+    group.add_argument(
         "--oracle",
         action="store_true",
         help="also the paper's protocol, which picks the epoch with the labels; needs labels",

@@ -168,6 +168,7 @@ def _experiment(task: Task, args: argparse.Namespace) -> Experiment:
         existing=_existing(args),
         progress=not args.quiet,
         report=not args.no_report,
+        marker_file=args.markers,
     )
 
 

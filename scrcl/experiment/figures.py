@@ -96,6 +96,10 @@ def _figures(
     stability, curve = result.stability, result.curve
     if stability is not None and result.confidence is not None:
         figures["stability"] = lambda: pl.stability(clustered, stability)
+    associations, activity = result.associations, result.activity
+    if associations is not None and activity is not None:
+        figures["gene_associations"] = lambda: pl.association_scatter(associations)
+        figures["gene_modules"] = lambda: pl.module_heatmap(activity)
     if curve is not None:
         chosen, criterion = len(set(result.clusters)), str(curve.columns[1])
         figures["n_clusters"] = lambda: pl.n_clusters_curve(curve, chosen, criterion=criterion)

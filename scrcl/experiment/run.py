@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 
 from scrcl import __version__
+from scrcl._keys import CLUSTERS, NAME
 from scrcl._validate import InputError
 from scrcl.config import to_yaml
 from scrcl.data.prepare import prepare
 from scrcl.data.validate import grouping
 from scrcl.experiment.figures import add_layout, draw
+from scrcl.experiment.genes import gene_tables, marker_lists, suggest_names
 from scrcl.experiment.protocols import Oracle
 from scrcl.experiment.settings import resolve_n_clusters
 from scrcl.experiment.source import load
@@ -78,6 +80,7 @@ def run_experiment(experiment: Experiment) -> Outcome:
     device = resolve_device(experiment.device)
     check_free(experiment.run, experiment.existing)
     data = load(experiment.source)
+    lists = marker_lists(experiment.marker_file, data)
     prepared = _prepare(data, experiment)
     truth = _truth(data, prepared, experiment)
     cells = _Cells(prepared.obs_names, data.adata.obs_names[~prepared.kept], truth)
@@ -106,7 +109,8 @@ def run_experiment(experiment: Experiment) -> Outcome:
             else:
                 result, model = _one_seed(setup, cells, seed, with_oracle=experiment.oracle)
                 writer.write_seed(result, save_model=model.save)
-        summary = _finish(writer, experiment, data, prepared)
+        names = suggest_names(experiment.run, experiment.seeds[0], data, lists)
+        summary = _finish(writer, experiment, data, prepared, names=names)
     return Outcome(
         run=experiment.run,
         summary=summary,
@@ -199,6 +203,7 @@ def _one_seed(
         left_out=cells.left_out,
         stability=None if clustering.stability is None else pd.Series(clustering.stability),
         curve=clustering.curve,
+        **gene_tables(model, setup.prepared.log_norm),
     )
     return result, model
 
@@ -210,7 +215,12 @@ def _scores(truth: pd.Series | None, clusters: NDArray[np.integer], epoch: int) 
 
 
 def _finish(
-    writer: RunWriter, experiment: Experiment, data: Dataset, prepared: Prepared
+    writer: RunWriter,
+    experiment: Experiment,
+    data: Dataset,
+    prepared: Prepared,
+    *,
+    names: pd.DataFrame | None,
 ) -> pd.DataFrame:
     """Write what sums up the run, from what its seeds left on the disk, earlier ones included."""
     run, config = writer.run, experiment.config
@@ -228,6 +238,10 @@ def _finish(
         params["stability"] = first.stability.to_numpy()
     result = annotated(data.adata, first, params)
     add_layout(result)
+    if names is not None:
+        writer.write_names(names)
+        suggested = result.obs[CLUSTERS].map(names.set_index("cluster")["name"])
+        result.obs[NAME] = suggested.astype("category")
     writer.write_adata(result)
     draw(
         run,

@@ -54,6 +54,9 @@ class Experiment:
         Show a bar for each seed on stderr.
     report
         Find marker genes of the clusters and write ``report.html``.
+    marker_file
+        Lists of marker genes that suggest names for the clusters, see
+        `scrcl.markers.read_marker_lists`. Changes no cluster.
     """
 
     source: Source
@@ -66,6 +69,7 @@ class Experiment:
     existing: Existing = "refuse"
     progress: bool = False
     report: bool = True
+    marker_file: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
 from anndata import ImplicitModificationWarning
 
 from scrcl.model.estimator import ScRCL
@@ -31,8 +33,8 @@ def cluster(  # noqa: PLR0913  (the one public door; all options go by name)
 ) -> AnnData | None:
     """Cluster cells, or the spots of a tissue, and write what was found into ``adata``.
 
-    Written are ``obs[key]`` (categorical), ``obs[key + "_confidence"]``, ``obsm["X_" + key]`` and
-    ``uns[key]``. Nothing else is changed, and nothing at all if it fails. Cells without a count get
+    Written are ``obs[key]`` (categorical), ``obs[key + "_confidence"]``, ``obsm["X_" + key]``,
+    ``varm[key + "_association"]`` (genes x clusters, see `scrcl.markers`) and ``uns[key]``. Nothing else is changed, and nothing at all if it fails. Cells without a count get
     no cluster, and NaN for the rest.
 
     Parameters
@@ -96,3 +98,7 @@ def write_result(adata: AnnData, model: ScRCL, key: str) -> None:
         adata.obs[f"{key}_confidence"] = model.confidence_
     adata.obsm[f"X_{key}"] = model.embedding_
     adata.uns[key] = model.summary()
+    if model.links_ is not None:
+        association = pd.DataFrame(model.links_.association.T, index=model.genes_)
+        adata.varm[f"{key}_association"] = association.reindex(adata.var_names).to_numpy()
+        adata.uns[key]["association_clusters"] = np.array(names, dtype=np.str_)

@@ -17,6 +17,7 @@ from scrcl.data.validate import grouping
 from scrcl.model.cells import cell_map
 from scrcl.model.checks import check_config, check_n_clusters
 from scrcl.model.files import read_model
+from scrcl.model.genes import gene_links
 from scrcl.model.learn import Setup, make_setup, run_seed
 from scrcl.model.packing import unpack
 from scrcl.model.presets import find_config
@@ -77,6 +78,8 @@ class ScRCL(Trained):
         Losses, one row an epoch; empty if no network was needed.
     notes_
         What was found in the data, dropped or done otherwise than asked.
+    links_
+        What the model says about genes (`scrcl.markers.GeneLinks`); ``None`` for a single cluster.
     found_
         Everything that the run found. Like all that is said of the training cells (labels,
         confidence, embedding, notes) it is there after `fit`, not after `load`.
@@ -222,6 +225,7 @@ class ScRCL(Trained):
             self._map = cell_map(setup, found, seed=self.seed)
         kept = setup.prepared.kept
         self.found_ = found
+        self.links_ = gene_links(setup, found)
         self.notes_ = setup.prepared.notes
         self.labels_ = np.full(len(kept), -1)
         self.labels_[kept] = found.clustering.labels

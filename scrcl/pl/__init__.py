@@ -3,6 +3,7 @@
 Nothing is shown and no state of pyplot is touched; :func:`save` writes a figure to a file.
 """
 
+from scrcl.pl.associations import association_scatter, module_heatmap
 from scrcl.pl.colors import matched_palette, palette
 from scrcl.pl.degs import dotplot, genes_per_group, heatmap, matrixplot, ranking, stacked_violin
 from scrcl.pl.embedding import umap, umap_coordinates, umap_layout
@@ -14,12 +15,14 @@ from scrcl.pl.style import save
 from scrcl.pl.training import training_curve
 
 __all__ = [
+    "association_scatter",
     "confusion",
     "dotplot",
     "genes_per_group",
     "heatmap",
     "matched_palette",
     "matrixplot",
+    "module_heatmap",
     "n_clusters_curve",
     "paga",
     "palette",

@@ -94,7 +94,10 @@ def read_content(run: RunFolder) -> Content:
         k=k,
         candidates=candidates,
         genes=genes,
-        associations=associations(run.path, colors),
+        associations=[
+            *associations(run.path, colors),
+            *associations(run.path / f"seed_{seed}", colors),
+        ],
         scores=scores(run),
         by_seed=scores_by_seed(run),
         more_genes=_more_genes(run, colors),

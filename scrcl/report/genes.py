@@ -31,7 +31,7 @@ _TABLES = {
     "cluster_names.csv": "Names that the list of markers suggests. They are suggestions: no "
     "cluster was renamed.",
     "gene_associations.csv": f"Genes that the model ties to each cluster, the best {_SHOWN}.",
-    "gene_modules.csv": "Modules: groups of genes that the model embeds alike.",
+    "gene_modules.csv": f"Modules: groups of genes that the model embeds alike, {_SHOWN} of each.",
 }
 """File to what it holds."""
 
@@ -100,9 +100,22 @@ def associations(folder: Path, colors: Mapping[str, str]) -> list[Table]:
         table = _read(folder / name)
         if table is not None and "rank" in table:
             table = table[table["rank"] <= _SHOWN]
+        if table is not None and "module" in table:
+            table = _members(table)
         if table is not None and len(table):
             tables.append(from_frame(table, caption, colors=colors))
     return tables
+
+
+def _members(modules: pd.DataFrame) -> pd.DataFrame:
+    """One row for each module of genes instead of one for each gene."""
+    genes = modules.groupby("module")["gene"]
+    return pd.DataFrame(
+        {
+            "n_genes": genes.size(),
+            "genes": genes.agg(lambda names: ", ".join(names.head(_SHOWN))),
+        }
+    ).reset_index()
 
 
 def _best(table: pd.DataFrame, colors: Mapping[str, str]) -> Table:

@@ -48,6 +48,12 @@ class SeedResult:
     """Stability of each cluster, 0 to 1, indexed by cluster."""
     curve: pd.DataFrame | None = None
     """Criterion for each number of clusters that was tried."""
+    associations: pd.DataFrame | None = None
+    """Genes of each cluster, as :func:`scrcl.markers.association_table` makes them."""
+    modules: pd.DataFrame | None = None
+    """``gene`` and ``module`` of each gene that the model saw."""
+    activity: pd.DataFrame | None = None
+    """Modules and clusters, as :func:`scrcl.markers.module_activity` makes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +200,9 @@ class RunFolder:
             left_out=table.index.difference(embedding.index, sort=False),
             stability=None if stability is None else stability.set_index("cluster")["stability"],
             curve=self._optional(seed, "n_clusters.csv"),
+            associations=self._genes(seed, "gene_associations.csv"),
+            modules=self._genes(seed, "gene_modules.csv"),
+            activity=self._optional(seed, "module_activity.csv"),
         )
 
     def load_history(self, seed: int) -> pd.DataFrame:
@@ -220,6 +229,16 @@ class RunFolder:
     def _optional(self, seed: int, name: str) -> pd.DataFrame | None:
         path = self._path(seed, name)
         return pd.read_csv(path) if path.is_file() else None
+
+    def _genes(self, seed: int, name: str) -> pd.DataFrame | None:
+        """Read a table with gene names, of which "NA" is one."""
+        path = self._path(seed, name)
+        if not path.is_file():
+            return None
+        table = pd.read_csv(path, dtype={"cluster": str}, keep_default_na=False, na_values={})
+        numbers = table.columns.difference(["cluster", "gene"])
+        table[numbers] = table[numbers].apply(pd.to_numeric)
+        return table
 
     def _file_of(self, seed: int, name: str) -> Path:
         path = self._path(seed, name)

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from scrcl._keys import CLUSTERS, CONFIDENCE, EMBEDDING, PARAMS
+from scrcl._keys import ASSOCIATION, CLUSTERS, CONFIDENCE, EMBEDDING, PARAMS
 from scrcl._validate import InputError
+from scrcl.data.validate import unique_names
 from scrcl.results.folder import Metrics, SeedResult
 
 SUMMARIZED = ("acc", "nmi", "ari", "f1", "n_clusters")
@@ -66,7 +67,9 @@ def annotated(adata: ad.AnnData, result: SeedResult, params: Mapping[str, object
     Returns
     -------
     (n_obs, n_vars), with ``obs["scrcl"]`` (categorical), ``obsm["X_scrcl"]``, ``uns["scrcl"]`` and,
-    if there is one, ``obs["scrcl_confidence"]``; missing where a cell got no cluster. Matrices are
+    if there is one, ``obs["scrcl_confidence"]``; missing where a cell got no cluster. With gene
+    associations, ``varm["scrcl_association"]`` (n_vars, n_clusters), missing for genes that the
+    model did not see; ``uns["scrcl"]["association_clusters"]`` names its columns. Matrices are
     shared with the input: copy before you write to them.
 
     Raises
@@ -96,6 +99,12 @@ def annotated(adata: ad.AnnData, result: SeedResult, params: Mapping[str, object
     embedding[~has_cluster] = np.nan
     shared.obsm[EMBEDDING] = embedding
     shared.uns[PARAMS] = {"seed": result.seed, **params}
+    if result.associations is not None:
+        genes = result.associations.pivot_table("association", "gene", "cluster", sort=False)
+        genes = genes[sorted(genes.columns, key=lambda name: int(str(name)))]
+        names = pd.Index(unique_names(adata.var_names, "gene", []))
+        shared.varm[ASSOCIATION] = genes.reindex(names).to_numpy(np.float32)
+        shared.uns[PARAMS]["association_clusters"] = np.array(genes.columns, dtype=np.str_)
     return shared
 
 

@@ -32,6 +32,10 @@ Existing: TypeAlias = Literal["refuse", "resume", "overwrite"]
 """What to do with an earlier run: nothing, keep its finished seeds, or replace it."""
 
 
+FLOATS = {"gene_associations.csv": "%.6g", "module_activity.csv": "%.6g"}
+"""How numbers are written in the large tables; in full elsewhere."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunWriter:
     """A run that is open for writing, see :func:`writing`."""
@@ -60,7 +64,7 @@ class RunWriter:
         names = np.asarray(result.obs_names, dtype=np.str_)
         with atomic_folder(self.run.path / f"seed_{result.seed}") as part:
             for name, table in _tables(result).items():
-                table.to_csv(part / name, index=False)
+                table.to_csv(part / name, index=False, float_format=FLOATS.get(name))
             np.savez(part / "embedding.npz", obs_names=names, embedding=result.embedding)
             history.to_csv(part / "history.csv", index_label="epoch")
             write_json(part / "metrics.json", result.metrics)
@@ -77,6 +81,17 @@ class RunWriter:
         """
         with atomic_path(self.run.path / "result.h5ad") as part:
             adata.write_h5ad(part)
+
+    def write_names(self, names: pd.DataFrame) -> None:
+        """Write ``cluster_names.csv``, from :func:`scrcl.markers.name_clusters`.
+
+        Raises
+        ------
+        InputError
+            If the folder cannot be written.
+        """
+        with atomic_path(self.run.path / "cluster_names.csv") as part:
+            names.to_csv(part, index=False, float_format="%.6g")
 
     def finish(self, summary: pd.DataFrame) -> None:
         """Write ``summary.csv``, mark the run as finished, let go of the one that it replaces.
@@ -210,6 +225,12 @@ def _tables(result: SeedResult) -> dict[str, pd.DataFrame]:
         tables["stability.csv"] = stability.reset_index()
     if result.curve is not None:
         tables["n_clusters.csv"] = result.curve
+    genes = {
+        "gene_associations.csv": result.associations,
+        "gene_modules.csv": result.modules,
+        "module_activity.csv": result.activity,
+    }
+    tables |= {name: table for name, table in genes.items() if table is not None}
     return tables
 
 

@@ -16,7 +16,12 @@ from scrcl import InputError
 from scrcl.model import annotate
 from tests.model.conftest import cells, small, tissue
 
-WRITTEN = {"obs": ["scrcl", "scrcl_confidence"], "obsm": ["X_scrcl"], "uns": ["scrcl"]}
+WRITTEN = {
+    "obs": ["scrcl", "scrcl_confidence"],
+    "obsm": ["X_scrcl"],
+    "varm": ["scrcl_association"],
+    "uns": ["scrcl"],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +71,8 @@ def test_it_writes_clusters_and_embedding_and_changes_nothing_else() -> None:
     assert adata.obs["scrcl"].cat.categories.tolist() == ["0", "1", "2"]
     assert adata.obsm["X_scrcl"].shape[0] == 45
     assert adata.uns["scrcl"]["n_clusters"] == 3
+    assert adata.varm["scrcl_association"].shape == (adata.n_vars, 3)
+    assert list(adata.uns["scrcl"]["association_clusters"]) == ["0", "1", "2"]
     assert_equal(without_result(adata), before, exact=True)
 
 

@@ -139,7 +139,7 @@ def test_without_labels_there_are_no_scores(runner: Runner, adata_sc: ad.AnnData
 def test_names_of_genes_that_look_like_numbers_stay_names(page: Callable[[], Page]) -> None:
     genes = [row[2] for row in page().rows if len(row) == 9 and row[0] == "1"]
 
-    assert genes == ["INS", "NA", "1e5"]
+    assert genes[:3] == ["INS", "NA", "1e5"]
 
 
 def test_genes_that_pass_the_filter_come_first_in_the_table_of_clusters(
@@ -198,11 +198,14 @@ def test_what_comes_from_the_data_is_never_markup(
 def test_what_the_model_says_about_genes_is_shown_if_it_is_there(
     run: Path, page: Callable[[], Page]
 ) -> None:
+    for path in (run / "seed_0").glob("*.csv"):
+        if path.name.startswith(("gene_", "module_")):
+            path.unlink()
     assert "#associations" not in page().values("href")
     table = pd.DataFrame({"cluster": 0, "gene": [f"G{i}" for i in range(20)]})
     table["rank"] = np.arange(1, 21)
     table["score"] = 1 / table["rank"]
-    table.to_csv(run / "gene_associations.csv", index=False)
+    table.to_csv(run / "seed_0" / "gene_associations.csv", index=False)
     names = pd.DataFrame({"cluster": [0, 1], "name": ["beta", "unclear"], "score": [0.9, 0.1]})
     names.to_csv(run / "cluster_names.csv", index=False)
     picture(run / "figures" / "gene_associations.png")

@@ -1,0 +1,190 @@
+"""Names for clusters, suggested by lists of known marker genes. Nothing is ever renamed."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scanpy as sc
+
+from scrcl._validate import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+UNCLEAR = "unclear"
+MIN_SUPPORT = 2 / 3
+"""Share of a cluster's cells that must prefer the best type to the second best."""
+_HEADERS = {"gene", "genes", "gene_symbol", "symbol", "marker", "markers"}
+
+
+def read_marker_lists(path: str | Path) -> dict[str, list[str]]:
+    """Read lists of marker genes.
+
+    Parameters
+    ----------
+    path
+        ``.gmt``: name, description and genes of a cell type in each line, separated by tabs. Else
+        a table, ``.csv`` or ``.tsv``: cell type and gene in its first two columns, one pair a line,
+        with or without a header; further columns are ignored.
+
+    Returns
+    -------
+    Cell type to genes, each once, in the order of the file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, a line has no gene, or there is none.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"markers: got {path}, which cannot be read ({error}), wanted a text file."
+        raise InputError(msg) from error
+    is_gmt, is_csv = path.suffix.lower() == ".gmt", path.suffix.lower() == ".csv"
+    rows = list(csv.reader(text.splitlines(), delimiter="," if is_csv else "\t"))
+    lists: dict[str, list[str]] = {}
+    for number, row in enumerate(rows, 1):
+        fields = [field.strip() for field in row]
+        if not any(fields) or (number == 1 and not is_gmt and _is_header(fields)):
+            continue
+        genes = fields[2:] if is_gmt else fields[1:2]
+        genes = [gene for gene in genes if gene]
+        if not fields[0] or not genes:
+            wanted = "name, description and genes" if is_gmt else "a cell type and a gene"
+            separator = "commas" if is_csv else "tabs"
+            msg = (
+                f"markers: got line {number} of {path}, {row}, wanted {wanted} between {separator}."
+            )
+            raise InputError(msg)
+        known = lists.setdefault(fields[0], [])
+        known.extend(gene for gene in dict.fromkeys(genes) if gene not in known)
+    if not lists:
+        msg = f"markers: got {path} without a marker, wanted at least one cell type and gene."
+        raise InputError(msg)
+    return lists
+
+
+def name_clusters(
+    expression: ad.AnnData, clusters: NDArray[np.integer], lists: Mapping[str, Sequence[str]]
+) -> pd.DataFrame:
+    """Suggest a cell type for every cluster.
+
+    A cell's score for a type is that of ``scanpy.tl.score_genes``: mean log expression of the
+    type's genes above that of random genes as strong; a cluster's is the mean over its cells. The
+    best type is the suggestion. It is ``unclear`` if it does not score above 0 (its genes are no
+    stronger than random ones), or if fewer than two thirds of the cells score higher for it than
+    for the second best type: then the lists cannot tell the two apart in these cells.
+
+    Parameters
+    ----------
+    expression
+        Log-normalised expression of all genes, (n_obs, n_genes).
+    clusters
+        Cluster of each cell, (n_obs,).
+    lists
+        Cell type to genes of the data, from :func:`present_markers`.
+
+    Returns
+    -------
+    One row a cluster: ``cluster``, ``name`` (the suggestion or ``unclear``), ``best``, ``score``,
+    ``second``, ``margin`` (score minus that of the second), ``support`` (share of the cells that
+    prefer the best to the second) and ``n_markers`` (genes of the best).
+
+    Raises
+    ------
+    InputError
+        If the lists leave no other gene to compare with.
+    """
+    scores = _scores(expression, lists)
+    rows = []
+    for cluster in np.unique(clusters):
+        of_cells = scores[np.asarray(clusters) == cluster]
+        means = of_cells.mean().sort_values(ascending=False, kind="stable")
+        best, second = means.index[0], means.index[1] if len(means) > 1 else None
+        margin = np.nan if second is None else means[best] - means[second]
+        support = 1.0 if second is None else float((of_cells[best] > of_cells[second]).mean())
+        clear = means[best] > 0 and support >= MIN_SUPPORT
+        rows.append(
+            {
+                "cluster": str(cluster),
+                "name": best if clear else UNCLEAR,
+                "best": best,
+                "score": means[best],
+                "second": second,
+                "margin": margin,
+                "support": support,
+                "n_markers": len(lists[best]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _scores(expression: ad.AnnData, lists: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Score of every cell for every type, (n_obs, n_types)."""
+    # Scores are written to obs: a new one, around the same matrix.
+    cells = ad.AnnData(expression.X, obs=expression.obs[[]].copy(), var=expression.var[[]])
+    if len(set().union(*lists.values())) >= cells.n_vars:
+        msg = (
+            f"markers: got lists that name all {cells.n_vars:,} genes of the data, wanted other "
+            "genes, too, to compare with. Shorten the lists."
+        )
+        raise InputError(msg)
+    scores = {}
+    for name, genes in lists.items():
+        sc.tl.score_genes(cells, list(genes), score_name="score", random_state=0)
+        scores[name] = cells.obs["score"].to_numpy(dtype=np.float64)
+    return pd.DataFrame(scores)
+
+
+def present_markers(
+    names: pd.Index, lists: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Keep the genes that the data have, as the data spell them, and the types with any.
+
+    Parameters
+    ----------
+    names
+        Genes of the data.
+    lists
+        Cell type to genes, in upper or lower case.
+
+    Returns
+    -------
+    The lists, and a note if types have no gene left.
+
+    Raises
+    ------
+    InputError
+        If none of the genes is in the data.
+    """
+    spelling = {name.upper(): name for name in reversed(names)}
+    found = {
+        kind: list(
+            dict.fromkeys(spelling[gene.upper()] for gene in genes if gene.upper() in spelling)
+        )
+        for kind, genes in lists.items()
+    }
+    present = {kind: genes for kind, genes in found.items() if genes}
+    if not present:
+        example = next(iter(lists.values()))[0]
+        msg = (
+            f"markers: got genes such as {example!r}, none of which is in the data, wanted names as "
+            f"there, such as {names[0]!r}. Check the species and the kind of gene names."
+        )
+        raise InputError(msg)
+    absent = [kind for kind in lists if kind not in present]
+    notes = [f"markers: no gene of {', '.join(absent)} is in the data"] if absent else []
+    return present, notes
+
+
+def _is_header(fields: Sequence[str]) -> bool:
+    return len(fields) > 1 and fields[1].lower() in _HEADERS

@@ -1,0 +1,107 @@
+"""What a trained network makes of each gene: the gradient of its views, cluster by cluster.
+
+The projector P of the refinement module maps cells onto genes, but training moves its weights
+little from their random start, so P(h) itself says nothing about a gene (docs/associations.md has
+the numbers). The gradient of the views asks what the network does with a gene instead.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from scrcl.nn.inputs import Inputs
+from scrcl.nn.model import ScRCLNet
+
+
+class Pull(NamedTuple):
+    """How a view of the cells of each cluster answers to a gene, and how far the gene differs."""
+
+    gradient: Float[Tensor, "n_clusters n_genes"]
+    difference: Float[Tensor, "n_clusters n_genes"]
+
+
+def gene_pulls(model: ScRCLNet, inputs: Inputs, clusters: Int[Tensor, " n_obs"]) -> list[Pull]:
+    r"""Derive each of the views e1, e2, z1 and z2 by every gene.
+
+    Let :math:`d_c` be the direction from the mean view of all other cells to that of cluster c, of
+    unit length, and :math:`s_c` the mean of :math:`r_i \cdot d_c` over the cells i of c. The
+    gradient is :math:`\partial s_c / \partial x_{cg}`: how far all cells of c move towards c, to
+    first order, if gene g rises in all of them. The difference is that of the mean input of the
+    view between the cells of c and all others.
+
+    Costs one forward and four backward passes; memory is that of the hidden layers.
+
+    Parameters
+    ----------
+    model
+        A trained network, in evaluation mode.
+    inputs
+        What it was trained on; moved to its device.
+    clusters
+        Cluster of each cell, 0 to n_clusters - 1, at least two, none of them empty.
+    """
+    device = model.refine.projector.weight.device
+    inputs, clusters = inputs.to(device), clusters.to(device)
+    layers = ((model.mlp.linear, inputs.x), (model.gcn.conv1, inputs.ax))
+    with torch.enable_grad(), _shifted(layers, clusters) as shifts:
+        h1, h2 = model.mlp(inputs.x), model.gcn(inputs.ax, inputs.norm_adj)
+        views = (F.normalize(h1), F.normalize(h2), *model.refine(h1, h2, inputs.gx))
+        gradients = [
+            torch.autograd.grad(_closeness(view, clusters), shift, retain_graph=True)[0]
+            for view, shift in zip(views, (*shifts, *shifts), strict=True)
+        ]
+    differences = [_contrast(x, clusters) for _, x in layers]
+    weights = [layer.weight.detach() for layer, _ in layers]
+    return [
+        Pull(gradient @ weights[number % 2], differences[number % 2])
+        for number, gradient in enumerate(gradients)
+    ]
+
+
+@torch.no_grad()
+def gene_embedding(model: ScRCLNet, inputs: Inputs) -> Float[Tensor, "n_genes n_latent"]:
+    """Embedding F of the genes in the refinement module, on the CPU."""
+    device = model.refine.projector.weight.device
+    return model.refine.genes(inputs.gx.to(device)).cpu()
+
+
+@contextmanager
+def _shifted(
+    layers: tuple[tuple[torch.nn.Module, Tensor], ...], clusters: Tensor
+) -> Iterator[list[Tensor]]:
+    """Add a shift for each cluster, which is 0, to what the first layers give.
+
+    The gradient with respect to it, times the layer's weight, is that with respect to a shift of
+    the input of all cells of a cluster: no gradient of (n_obs, n_genes) is ever held.
+    """
+    n_clusters = int(clusters.max()) + 1
+    shifts, handles = [], []
+    for layer, x in layers:
+        shift = x.new_zeros((n_clusters, len(layer.weight)), requires_grad=True)  # type: ignore[arg-type]
+        shifts.append(shift)
+        hook = lambda _, __, out, shift=shift: out + shift[clusters]
+        handles.append(layer.register_forward_hook(hook))
+    try:
+        yield shifts
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _closeness(view: Tensor, clusters: Tensor) -> Tensor:
+    """Sum over clusters of the mean of ``r_i . d_c`` over their cells."""
+    direction = F.normalize(_contrast(view.detach(), clusters))
+    sizes = torch.bincount(clusters).to(view)
+    return ((view * direction[clusters]).sum(1) / sizes[clusters]).sum()
+
+
+def _contrast(values: Tensor, clusters: Tensor) -> Tensor:
+    """Mean over each cluster minus mean over all other cells, (n_clusters, n_columns)."""
+    sizes = torch.bincount(clusters).to(values)[:, None]
+    sums = values.new_zeros((len(sizes), values.shape[1])).index_add_(0, clusters, values)
+    return sums / sizes - (sums.sum(0) - sums) / (len(values) - sizes)
