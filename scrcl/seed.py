@@ -34,15 +34,26 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
 @contextmanager
 def isolated(device: torch.device | None = None) -> Iterator[None]:
     """Put torch's random state back after the block, whatever was drawn inside."""
-    module = None if device is None or device.type == "cpu" else torch.get_device_module(device)
-    cpu_state = torch.get_rng_state()
-    device_state = None if module is None else module.get_rng_state()
+    before = random_state(device)
     try:
         yield
     finally:
-        torch.set_rng_state(cpu_state)
-        if module is not None:
-            module.set_rng_state(device_state)
+        set_random_state(before, device)
+
+
+def random_state(device: torch.device | None = None) -> list[torch.Tensor]:
+    """State of the CPU's generator and, if ``device`` is another, of that one's."""
+    states = [torch.get_rng_state()]
+    if device is not None and device.type != "cpu":
+        states.append(torch.get_device_module(device).get_rng_state())
+    return states
+
+
+def set_random_state(states: list[torch.Tensor], device: torch.device | None = None) -> None:
+    """Put back what `random_state` returned for the same device."""
+    torch.set_rng_state(states[0])
+    if device is not None and device.type != "cpu":
+        torch.get_device_module(device).set_rng_state(states[1])
 
 
 def resolve_device(name: str) -> torch.device:

@@ -1,26 +1,32 @@
-"""Training: full-batch Adam on the three losses. Sees no labels."""
+"""Training: Adam on the three losses, all cells at a time or some. Sees no labels."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NoReturn, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from scrcl._validate import InputError
+from scrcl.checkpoint import Checkpoint, identify
 from scrcl.config import ModelConfig, TrainConfig
 from scrcl.nn.inputs import Inputs
 from scrcl.nn.losses import Losses, combine
+from scrcl.nn.minibatch import SparseInputs
 from scrcl.nn.model import ScRCLNet, Views
-from scrcl.seed import isolated, seeded
+from scrcl.nn.source import FullBatch, MiniBatches, Source
+from scrcl.nn.world import current_world
+from scrcl.seed import isolated, random_state, seeded, set_random_state
 
 EpochHook: TypeAlias = Callable[[int, Views], None]
 
 MIN_CELLS = 2
 FUSED_DEVICES = ("cpu", "cuda")
 """Where torch's one-pass Adam is tested."""
+DEFAULT_BATCH_SIZE = 8_192
+"""Cells of a mini-batch where none is asked for."""
 FLUSH_EVERY = 10
 """Epochs between two looks at the losses: each look waits for the device."""
 
@@ -59,7 +65,7 @@ class Fit:
 
 
 def fit(  # noqa: PLR0913 - the one public door; all options go by name
-    inputs: Inputs,
+    inputs: Inputs | SparseInputs,
     model_cfg: ModelConfig,
     train_cfg: TrainConfig,
     *,
@@ -69,8 +75,9 @@ def fit(  # noqa: PLR0913 - the one public door; all options go by name
     keep: Literal["last", "min_loss"] = "last",
     on_epoch: EpochHook | None = None,
     progress: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> Fit:
-    """Train a network from scratch.
+    """Train a network from scratch, or from where an interrupted training was saved.
 
     The random numbers are its own: the same seed gives the same result (bit for bit on the CPU),
     whatever was drawn before, and torch's global state is left as it was.
@@ -78,7 +85,8 @@ def fit(  # noqa: PLR0913 - the one public door; all options go by name
     Parameters
     ----------
     inputs
-        What the network sees; moved to ``device``, never changed. Their dtype is the network's.
+        What the network sees, never changed. Dense ones are moved to ``device`` and each step sees
+        them all; their dtype is the network's. Of sparse ones, each step sees a mini-batch.
     model_cfg, train_cfg
         Sizes, and how to train.
     n_latent
@@ -95,6 +103,10 @@ def fit(  # noqa: PLR0913 - the one public door; all options go by name
         on the CPU. Costs a forward pass per epoch; cannot disturb the training.
     progress
         Show a bar with the losses on stderr.
+    checkpoint
+        Where to save the training now and then. If the file is there, training goes on from it,
+        with the same outcome as if it had not been interrupted: bit for bit on the CPU. It stays
+        when training is done. Not together with ``on_epoch``, whose state nobody here knows.
 
     Returns
     -------
@@ -103,12 +115,14 @@ def fit(  # noqa: PLR0913 - the one public door; all options go by name
     Raises
     ------
     InputError
-        If there are fewer than two cells or the loss stops being finite.
+        If there are fewer than two cells, the loss stops being finite, or the checkpoint is not one
+        of this training.
     """
     n_obs, n_genes = inputs.x.shape
     if n_obs < MIN_CELLS:
         msg = f"cells: got {n_obs}, wanted at least {MIN_CELLS} to contrast with each other."
         raise InputError(msg)
+    dtype = inputs.x.dtype if isinstance(inputs, Inputs) else torch.float32
     with seeded(seed, device):
         model = ScRCLNet(
             n_obs,
@@ -116,9 +130,28 @@ def fit(  # noqa: PLR0913 - the one public door; all options go by name
             n_hidden=model_cfg.n_hidden,
             n_latent=model_cfg.n_latent or n_latent,
             dropout=model_cfg.dropout,
-        ).to(device, inputs.x.dtype)
-        trainer = Trainer(model, inputs.to(device), train_cfg, model_cfg.temperature)
-        return trainer.run(keep=keep, on_epoch=on_epoch, progress=progress)
+        ).to(device, dtype)
+        trainer = Trainer(
+            model, source_of(inputs, train_cfg, seed, device), train_cfg, model_cfg.temperature
+        )
+        saver = None
+        if checkpoint is not None:
+            what = (model_cfg, train_cfg, n_latent, seed, keep, device.type)
+            saver = _Saver(checkpoint, identify(*what, *_fingerprint(inputs)))
+        return trainer.run(keep=keep, on_epoch=on_epoch, progress=progress, saver=saver)
+
+
+def source_of(
+    inputs: Inputs | SparseInputs, cfg: TrainConfig, seed: int, device: torch.device
+) -> Source:
+    """All cells at once if they are dense, some in each process if there are several, else batches."""
+    world = current_world(inputs.x.shape[0])
+    if world.size > 1:
+        return FullBatch(inputs.rows(world.rows), device, world)
+    if isinstance(inputs, Inputs):
+        return FullBatch(inputs, device)
+    size = cfg.batch_size or DEFAULT_BATCH_SIZE
+    return MiniBatches(inputs, size, seed=seed, device=device)
 
 
 class Trainer:
@@ -127,9 +160,9 @@ class Trainer:
     Parameters
     ----------
     model
-        The network to train, on the device and of the dtype of ``inputs``.
-    inputs
-        What it sees.
+        The network to train.
+    source
+        Gives each step its cells, on the device and of the dtype of the network.
     cfg
         How to train.
     temperature
@@ -137,10 +170,10 @@ class Trainer:
     """
 
     def __init__(
-        self, model: ScRCLNet, inputs: Inputs, cfg: TrainConfig, temperature: float
+        self, model: ScRCLNet, source: Source, cfg: TrainConfig, temperature: float
     ) -> None:
         self.model = model
-        self.inputs = inputs
+        self.source = source
         self.cfg = cfg
         self.temperature = temperature
         self.history: list[dict[str, float]] = []
@@ -148,27 +181,38 @@ class Trainer:
             model.parameters(),
             lr=cfg.lr,
             weight_decay=cfg.weight_decay,
-            fused=inputs.x.device.type in FUSED_DEVICES,
+            fused=source.device.type in FUSED_DEVICES,
         )
 
     def run(
-        self, *, keep: Literal["last", "min_loss"], on_epoch: EpochHook | None, progress: bool
+        self,
+        *,
+        keep: Literal["last", "min_loss"],
+        on_epoch: EpochHook | None,
+        progress: bool,
+        saver: "_Saver | None" = None,
     ) -> Fit:
-        """Train for all epochs; the arguments are those of `fit`."""
+        """Train for all epochs that are left; the arguments are those of `fit`."""
         best = _Best(self.model) if keep == "min_loss" else None
+        if saver is not None:
+            saver.resume(self, best)
         pending: list[Losses] = []
-        with tqdm(total=self.cfg.n_epochs, desc="train", disable=not progress) as bar:
-            for epoch in range(1, self.cfg.n_epochs + 1):
+        done, n_epochs = len(self.history), self.cfg.n_epochs
+        self.source.skip(done)
+        with tqdm(total=n_epochs, initial=done, desc="train", disable=not progress) as bar:
+            for epoch in range(done + 1, n_epochs + 1):
                 losses = self.losses()
                 if best is not None:
-                    best.offer(epoch, losses.total)
+                    best.offer(epoch, self._total(losses.total.detach()))
                 self.update(losses.total)
                 pending.append(Losses(*(term.detach() for term in losses)))
-                if epoch % FLUSH_EVERY == 0 or epoch == self.cfg.n_epochs:
+                if epoch % FLUSH_EVERY == 0 or epoch == n_epochs:
                     self._log(pending, bar)
                     pending.clear()
+                    if saver is not None:
+                        saver.offer(self, best)
                 if on_epoch is not None:
-                    with isolated(self.inputs.x.device):
+                    with isolated(self.source.device):
                         on_epoch(epoch, self.views())
         return Fit(
             model=self.model,
@@ -180,32 +224,48 @@ class Trainer:
         )
 
     def losses(self) -> Losses:
-        """Evaluate the losses of the current parameters, dropout on."""
+        """Evaluate the losses of the current parameters on the next step's cells, dropout on.
+
+        Of several processes, each gets its share.
+        """
         self.model.train()
-        cfg = self.cfg
+        cfg, (inputs, cells) = self.cfg, self.source.step()
+        half = torch.autocast(
+            self.source.device.type, torch.bfloat16, enabled=cfg.precision == "bfloat16"
+        )
+        with half:
+            views = self.model(inputs, cells, refine=cfg.lambda_cvc > 0, world=self.source.world)
         return combine(
-            self.model(self.inputs, refine=cfg.lambda_cvc > 0),
-            self.inputs.adj,
+            views,
+            inputs.adj,
             temperature=self.temperature,
             weights=(cfg.lambda_hea, cfg.lambda_ndc, cfg.lambda_cvc),
+            world=self.source.world,
         )
 
     def update(self, total: Tensor) -> None:
         """Take one optimiser step down the gradient of the total loss."""
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(total)
+        for parameter in self.model.parameters():
+            if parameter.grad is not None:
+                parameter.grad = self._total(parameter.grad)
         self.optimizer.step()
+
+    def _total(self, share: Tensor) -> Tensor:
+        """Add up what each process has."""
+        return share if self.source.world is None else self.source.world.total(share)
 
     @torch.no_grad()
     def views(self, parameters: dict[str, Tensor] | None = None) -> Views:
         """Embed all cells in evaluation mode, on the CPU; by default with the current parameters."""
         self.model.eval()
-        views = torch.func.functional_call(self.model, parameters or {}, (self.inputs,))
-        return Views(*(view.cpu() for view in views))
+        return self.source.views(self.model, parameters or {})
 
     def _log(self, pending: list[Losses], bar: "tqdm[NoReturn]") -> None:
         """Move the pending losses from the device to the history; refuse those not finite."""
-        for row in torch.stack([torch.stack(losses) for losses in pending]).tolist():
+        shares = torch.stack([torch.stack(losses) for losses in pending])
+        for row in self._total(shares).tolist():
             epoch = len(self.history) + 1
             values = dict(zip(Losses._fields, row, strict=True))
             if not math.isfinite(values["total"]):
@@ -229,6 +289,15 @@ class _Best:
         self.loss = math.inf
         self.parameters: dict[str, Tensor] = {}
 
+    def state_dict(self) -> dict[str, Any]:
+        """All that it holds, for a checkpoint."""
+        return {"epoch": self.epoch, "loss": self.loss, "parameters": self.parameters}
+
+    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        """Take back what `state_dict` gave."""
+        self.epoch, self.loss = state["epoch"], state["loss"]
+        self.parameters = {name: value.to(device) for name, value in state["parameters"].items()}
+
     def offer(self, epoch: int, total: Tensor) -> None:
         """Keep a copy of the model's parameters if ``total``, their loss, is the smallest yet."""
         loss = total.item()
@@ -236,3 +305,46 @@ class _Best:
             self.loss, self.epoch = loss, epoch
             current = self.model.named_parameters()
             self.parameters = {name: value.detach().clone() for name, value in current}
+
+
+class _Saver:
+    """Saves a training and takes it up again."""
+
+    def __init__(self, checkpoint: Checkpoint, identity: str) -> None:
+        self.checkpoint = checkpoint
+        self.identity = identity
+
+    def resume(self, trainer: Trainer, best: _Best | None) -> None:
+        """Put the trainer where the checkpoint left it, if there is one."""
+        state = self.checkpoint.load(self.identity)
+        if state is None:
+            return
+        device = trainer.source.device
+        trainer.model.load_state_dict(state["model"])
+        trainer.optimizer.load_state_dict(state["optimizer"])
+        trainer.history = state["history"]
+        if best is not None:
+            best.load_state_dict(state["best"], device)
+        set_random_state(state["random"], device)
+
+    def offer(self, trainer: Trainer, best: _Best | None) -> None:
+        """Save the trainer as it is, if it is time to or the training is over."""
+        if not self.checkpoint.due() and len(trainer.history) < trainer.cfg.n_epochs:
+            return
+        state = {
+            "model": trainer.model.state_dict(),
+            "optimizer": trainer.optimizer.state_dict(),
+            "history": trainer.history,
+            "best": None if best is None else best.state_dict(),
+            "random": random_state(trainer.source.device),
+        }
+        self.checkpoint.save(self.identity, state)
+
+
+def _fingerprint(inputs: Inputs | SparseInputs) -> tuple[Any, ...]:
+    """Tell data apart at a small cost: the graph, and the sums over cells and genes."""
+    if isinstance(inputs, SparseInputs):
+        adj, x = inputs.adj, inputs.x
+        return (adj.indptr, adj.indices, x.sum(0), x.sum(1), inputs.n_smooth)
+    links = (inputs.adj.crow_indices(), inputs.adj.col_indices())
+    return (*links, inputs.x.sum(0), inputs.x.sum(1), inputs.ax.sum(1))

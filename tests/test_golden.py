@@ -14,6 +14,7 @@ import torch
 from scrcl.config import TrainConfig
 from scrcl.nn import ScRCLNet, Views
 from scrcl.nn.losses import combine
+from scrcl.nn.source import FullBatch
 from scrcl.train import Trainer
 from tests.nn import dense
 
@@ -49,7 +50,8 @@ def trace(net, inputs, *, n_epochs, temperature, lr, weight_decay, weights):
         lambda_ndc=ndc,
         lambda_cvc=cvc,
     )
-    result = Trainer(net, inputs, cfg, temperature).run(keep="last", on_epoch=None, progress=False)
+    source = FullBatch(inputs, torch.device("cpu"))
+    result = Trainer(net, source, cfg, temperature).run(keep="last", on_epoch=None, progress=False)
     return tensor([[row[term] for term in TERMS] for row in result.history]), result.views
 
 

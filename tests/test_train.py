@@ -1,11 +1,13 @@
 import dataclasses
+import pickle
 
 import pytest
 import torch
 
 from scrcl._validate import InputError
+from scrcl.checkpoint import Checkpoint
 from scrcl.config import ModelConfig, TrainConfig
-from scrcl.train import FLUSH_EVERY, fit
+from scrcl.train import FLUSH_EVERY, Trainer, fit
 from tests.nn import dense
 
 N_OBS, N_GENES = 12, 7
@@ -175,3 +177,75 @@ def test_the_gpu_follows_the_cpu(inputs):
     assert gpu.views.e1.device == CPU
     for row, reference in zip(gpu.history, cpu.history, strict=True):
         assert row == pytest.approx(reference, rel=1e-9)
+
+
+class CutError(Exception):
+    """Stands for whatever ends a process."""
+
+
+def cut_after(monkeypatch, n_epochs):
+    """Let training die in the step after ``n_epochs``."""
+    update = Trainer.update
+
+    def dying(trainer, total):
+        if len(trainer.history) >= n_epochs:
+            raise CutError
+        update(trainer, total)
+
+    monkeypatch.setattr(Trainer, "update", dying)
+
+
+@pytest.mark.parametrize("keep", ["last", "min_loss"])
+def test_a_training_that_was_cut_off_ends_as_if_it_had_not_been(
+    inputs, tmp_path, monkeypatch, keep
+):
+    whole = run(inputs, *UNSTEADY, keep=keep)
+    saved = Checkpoint(path=tmp_path / "seed.ckpt", every_s=0)
+    with monkeypatch.context() as patch:
+        cut_after(patch, FLUSH_EVERY)
+        with pytest.raises(CutError):
+            run(inputs, *UNSTEADY, keep=keep, checkpoint=saved)
+    torch.rand(7)
+
+    resumed = run(inputs, *UNSTEADY, keep=keep, checkpoint=saved)
+
+    assert resumed.history == whole.history
+    assert_same(resumed.views, whole.views)
+    assert resumed.best_epoch == whole.best_epoch
+    if keep == "min_loss":
+        assert_same(resumed.best_views, whole.best_views)
+
+
+def test_a_checkpoint_of_a_finished_training_gives_its_outcome_without_a_step(
+    inputs, tmp_path, monkeypatch
+):
+    saved = Checkpoint(path=tmp_path / "seed.ckpt", every_s=1e9)
+    whole = run(inputs, checkpoint=saved)
+    monkeypatch.delattr(Trainer, "update")
+    assert_same(run(inputs, checkpoint=saved).views, whole.views)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda inputs: (inputs, MODEL, dataclasses.replace(TRAIN, lr=0.02), 5),
+        lambda inputs: (inputs, MODEL, TRAIN, 6),
+        lambda inputs: (inputs._replace(x=inputs.x + 1), MODEL, TRAIN, 5),
+    ],
+    ids=["settings", "seed", "data"],
+)
+def test_a_checkpoint_of_another_training_is_refused(inputs, tmp_path, change):
+    saved = Checkpoint(path=tmp_path / "seed.ckpt", every_s=0)
+    run(inputs, checkpoint=saved)
+    before = saved.path.read_bytes()
+    *other, seed = change(inputs)
+    with pytest.raises(InputError, match="of another training"):
+        run(*other, seed=seed, checkpoint=saved)
+    assert saved.path.read_bytes() == before
+
+
+def test_a_checkpoint_cannot_run_code(inputs, tmp_path):
+    path = tmp_path / "seed.ckpt"
+    path.write_bytes(pickle.dumps(CutError("not a checkpoint"), protocol=2))
+    with pytest.raises(InputError, match="cannot be read"):
+        run(inputs, checkpoint=Checkpoint(path=path))

@@ -119,12 +119,12 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """Optimisation: Adam, full batch.
+    """Optimisation: Adam.
 
     Attributes
     ----------
     n_epochs
-        Number of steps; each sees all cells.
+        Number of steps; each sees all cells, or a mini-batch of them.
     lr
         Learning rate.
     weight_decay
@@ -134,6 +134,11 @@ class TrainConfig:
     selection
         Epoch whose embedding is used: the ``last`` one, or ``min_loss``, the one with the smallest
         training loss.
+    batch_size
+        Cells of a mini-batch, at most; None: all cells at once where memory allows, else 8,192.
+    precision
+        Of the encoders during training: ``float32`` or ``bfloat16``. Weights, losses and the final
+        embedding are float32 in both.
     """
 
     n_epochs: Size = 500
@@ -143,6 +148,8 @@ class TrainConfig:
     lambda_ndc: Amount = 100.0
     lambda_cvc: Amount = 1.0
     selection: Literal["last", "min_loss"] = "last"
+    batch_size: Size | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
         coerce_fields(self, "train")

@@ -24,7 +24,7 @@ from scrcl.data.graph import (
 from scrcl.data.preprocess import preprocess
 from scrcl.data.spatial import spatial_graph
 from scrcl.data.validate import grouping, spatial_coords
-from scrcl.nn.inputs import Inputs, sparse_csr
+from scrcl.nn.inputs import Inputs, csr_tensor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,8 +149,8 @@ def build_inputs(x: CSR, adj: CSR, cfg: DataConfig) -> Inputs:
         x=torch.from_numpy(x0),
         ax=torch.from_numpy(smooth(x.toarray(), norm_adj, cfg.n_smooth[1] + 1)),
         gx=torch.from_numpy(_gene_messages(x0, norm_genes)),
-        adj=_sparse_tensor(adj),
-        norm_adj=_sparse_tensor(norm_adj),
+        adj=csr_tensor(adj),
+        norm_adj=csr_tensor(norm_adj),
     )
 
 
@@ -237,12 +237,3 @@ def _gene_messages(x0: NDArray[np.float32], norm_genes: CSR) -> NDArray[np.float
 def _note_too_few(n_available: int, cfg: DataConfig, notes: list[str]) -> None:
     if cfg.n_neighbors > n_available:
         notes.append(f"n_neighbors is {cfg.n_neighbors} but there are {n_available:,}: all linked")
-
-
-def _sparse_tensor(matrix: CSR) -> torch.Tensor:
-    return sparse_csr(
-        torch.from_numpy(matrix.indptr.astype(np.int64)),
-        torch.from_numpy(matrix.indices.astype(np.int64)),
-        torch.from_numpy(matrix.data.astype(np.float32)),
-        matrix.shape,
-    )

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scrcl.nn.inputs import propagate
+from scrcl.nn.world import World
 
 
 class MLPEncoder(nn.Module):
@@ -38,12 +38,18 @@ class GraphConv(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "n n_in"],
-        norm_adj: Float[Tensor, "n n"] | None = None,
     ) -> Float[Tensor, "n n_out"]:
-        """Convolve. Without ``norm_adj``, ``x`` is taken to be S x already."""
-        if norm_adj is None:
-            return F.linear(x, self.weight, self.bias)
-        return propagate(norm_adj, F.linear(x, self.weight)).add_(self.bias)
+        """Convolve what is ``S x`` already."""
+        return F.linear(x, self.weight, self.bias)
+
+    def spread(
+        self,
+        x: Float[Tensor, "n n_in"],
+        norm_adj: Float[Tensor, "n n"],
+        world: World,
+    ) -> Float[Tensor, "n n_out"]:
+        """Convolve over S = ``norm_adj``."""
+        return world.propagate(norm_adj, F.linear(x, self.weight)).add_(self.bias)
 
 
 class GCNEncoder(nn.Module):
@@ -58,13 +64,17 @@ class GCNEncoder(nn.Module):
         self.conv1 = GraphConv(n_genes, n_hidden)
         self.conv2 = GraphConv(n_hidden, n_hidden)
         self.linear = nn.Linear(n_hidden, n_hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
 
     def forward(
-        self, ax: Float[Tensor, "n_obs n_genes"], norm_adj: Float[Tensor, "n_obs n_obs"]
+        self,
+        ax: Float[Tensor, "n_obs n_genes"],
+        norm_adj: Float[Tensor, "n_obs n_obs"],
+        world: World,
     ) -> Float[Tensor, "n_obs n_hidden"]:
         """Encode each cell with its neighbours; ``ax`` is the constant S(A) X1."""
         # In place: the activation's result is all that its backward needs.
         u = F.leaky_relu_(self.conv1(ax))
-        u = F.leaky_relu_(self.conv2(u, norm_adj))
-        return F.leaky_relu_(self.linear(self.dropout(u)))
+        u = F.leaky_relu_(self.conv2.spread(u, norm_adj, world))
+        u = world.dropout(u, self.dropout, training=self.training)
+        return F.leaky_relu_(self.linear(u))

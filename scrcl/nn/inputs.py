@@ -1,8 +1,10 @@
-"""What the network sees, and the one sparse product it needs."""
+"""What the network sees."""
 
 import warnings
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
+import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -11,7 +13,8 @@ from torch import Tensor
 class Inputs(NamedTuple):
     """Everything the network sees; never labels.
 
-    All members share one floating dtype and one device. The sparse ones are symmetric.
+    All members share one floating dtype and one device. The sparse ones are symmetric. Where several
+    processes train together, each has the rows of its own cells (in ``gx``, the columns).
     """
 
     x: Tensor
@@ -29,6 +32,23 @@ class Inputs(NamedTuple):
         """Return the inputs on ``device``; members already there are not copied."""
         return Inputs(*(member.to(device) for member in self))
 
+    def rows(self, own: slice) -> "Inputs":
+        """Return the inputs of one process: of some cells, with their links to all."""
+        return Inputs(
+            x=self.x[own],
+            ax=self.ax[own],
+            gx=self.gx[:, own].contiguous(),
+            adj=_csr_rows(self.adj, own),
+            norm_adj=_csr_rows(self.norm_adj, own),
+        )
+
+
+def _csr_rows(matrix: Tensor, own: slice) -> Tensor:
+    pointers = matrix.crow_indices()[own.start : own.stop + 1]
+    at = slice(int(pointers[0]), int(pointers[-1]))
+    shape = (len(pointers) - 1, matrix.shape[1])
+    return sparse_csr(pointers - pointers[0], matrix.col_indices()[at], matrix.values()[at], shape)
+
 
 def sparse_csr(
     indptr: Int[Tensor, " n_ptr"],
@@ -42,24 +62,12 @@ def sparse_csr(
         return torch.sparse_csr_tensor(indptr, indices, values, shape, check_invariants=True)
 
 
-def propagate(
-    adj: Float[Tensor, "n_obs n_obs"], x: Float[Tensor, "n_obs n_features"]
-) -> Float[Tensor, "n_obs n_features"]:
-    """``adj @ x`` for a constant, **symmetric** sparse ``adj``, differentiable in ``x``."""
-    return _SymmetricProduct.apply(adj, x)  # type: ignore[no-any-return, no-untyped-call]
-
-
-class _SymmetricProduct(torch.autograd.Function):
-    """Sparse times dense whose backward is the same product, as ``adj`` equals its transpose.
-
-    Torch's own backward would convert ``adj`` to its transpose at every step.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, adj: Tensor, x: Tensor) -> Tensor:
-        ctx.adj = adj
-        return adj @ x
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:
-        return None, propagate(ctx.adj, grad)
+def csr_tensor(matrix: sp.csr_matrix) -> Float[Tensor, "n_rows n_cols"]:
+    """Bring a scipy matrix to torch: float32, 64-bit indices, sorted."""
+    matrix.sort_indices()
+    return sparse_csr(
+        torch.from_numpy(matrix.indptr.astype(np.int64)),
+        torch.from_numpy(matrix.indices.astype(np.int64)),
+        torch.from_numpy(matrix.data.astype(np.float32)),
+        matrix.shape,
+    )

@@ -2,13 +2,14 @@
 
 from typing import NamedTuple
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scrcl.nn.encoder import GCNEncoder, MLPEncoder
 from scrcl.nn.inputs import Inputs
 from scrcl.nn.refine import GeneRefinement
+from scrcl.nn.world import World
 
 
 class Views(NamedTuple):
@@ -51,12 +52,33 @@ class ScRCLNet(nn.Module):
             n_obs, n_genes, n_hidden=n_hidden, n_latent=n_latent, dropout=dropout
         )
 
-    def forward(self, inputs: Inputs, *, refine: bool = True) -> Views:
-        """Embed all cells.
+    def forward(
+        self,
+        inputs: Inputs,
+        cells: Int[Tensor, " n_batch"] | None = None,
+        *,
+        refine: bool = True,
+        world: World | None = None,
+    ) -> Views:
+        """Embed cells.
 
-        With ``refine=False`` the gene module is skipped and z1, z2 have no columns.
+        Parameters
+        ----------
+        inputs
+            Of all cells, of a mini-batch, or of those of this process.
+        cells
+            Numbers of the cells of a mini-batch.
+        refine
+            If not, the gene module is skipped and z1, z2 have no columns.
+        world
+            The processes that have the other cells; ``None``: there are no others.
         """
-        h1 = self.mlp(inputs.x)
-        h2 = self.gcn(inputs.ax, inputs.norm_adj)
-        z1, z2 = self.refine(h1, h2, inputs.gx) if refine else (h1[:, :0], h2[:, :0])
+        world = world or World(n_obs=len(inputs.x))
+        # Under autocast the encoders compute in half precision; lengths and losses never do.
+        h1 = self.mlp(inputs.x).to(inputs.x.dtype)
+        h2 = self.gcn(inputs.ax, inputs.norm_adj, world).to(inputs.x.dtype)
+        z1, z2 = h1[:, :0], h2[:, :0]
+        if refine:
+            at_hand = world.rows if cells is None else cells
+            z1, z2 = self.refine(h1, h2, inputs.gx, cells=at_hand, world=world)
         return Views(F.normalize(h1), F.normalize(h2), z1, z2)

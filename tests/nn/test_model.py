@@ -3,6 +3,7 @@ import torch
 
 from scrcl.nn import ScRCLNet
 from scrcl.nn.refine import GeneRefinement
+from scrcl.nn.world import World
 from tests.nn import dense
 from tests.nn.sizes import LargestTensor
 
@@ -94,7 +95,7 @@ def test_refinement_never_forms_the_projection_of_cells_onto_genes():
     h, gx = torch.ones(n_obs, n_hidden, requires_grad=True), torch.ones(n_genes, n_obs)
 
     with LargestTensor() as largest:
-        sum(z.sum() for z in module(h, h, gx)).backward()
+        sum(z.sum() for z in module(h, h, gx, cells=slice(n_obs), world=World())).backward()
 
     assert largest.numel <= max(n_obs * n_hidden, n_genes * n_hidden)
 

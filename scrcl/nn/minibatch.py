@@ -1,0 +1,108 @@
+"""Inputs that stay sparse: what a mini-batch of cells needs is made when its turn comes."""
+
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+
+from scrcl.nn.inputs import Inputs, csr_tensor
+
+CSR: TypeAlias = sp.csr_matrix
+
+
+class SparseInputs(NamedTuple):
+    """Everything the network sees of data that are too large to be dense; never labels."""
+
+    x: CSR
+    """(n_obs, n_genes) X, the model's input before smoothing."""
+    adj: CSR
+    """(n_obs, n_obs) A: binary, symmetric, no self loops."""
+    norm_adj: CSR
+    """(n_obs, n_obs) S(A) = D^-1/2 (A + I) D^-1/2."""
+    norm_genes: CSR
+    """(n_genes, n_genes) S_B."""
+    n_smooth: tuple[int, int]
+    """How often S(A) is applied to X for each view."""
+
+    def batch(self, cells: NDArray[np.intp]) -> Inputs:
+        """Dense inputs of some cells, linked among themselves as they are in the whole graph.
+
+        The first layer of the GCN view sees the true neighbours, whether in the batch or not; the
+        second one and the losses see those in the batch.
+        """
+        x0 = self.smoothed(cells, self.n_smooth[0])
+        adj = self.adj[cells][:, cells]
+        return Inputs(
+            x=torch.from_numpy(x0),
+            ax=torch.from_numpy(self.smoothed(cells, self.n_smooth[1] + 1)),
+            gx=torch.from_numpy(np.asarray(self.norm_genes @ x0.T)),
+            adj=csr_tensor(adj),
+            norm_adj=csr_tensor(_normalized(adj)),
+        )
+
+    def rows(self, own: slice) -> Inputs:
+        """Dense inputs of one process: of some cells, with their links to all."""
+        cells = np.arange(self.x.shape[0])[own]
+        x0 = self.smoothed(cells, self.n_smooth[0])
+        return Inputs(
+            x=torch.from_numpy(x0),
+            ax=torch.from_numpy(self.smoothed(cells, self.n_smooth[1] + 1)),
+            gx=torch.from_numpy(np.asarray(self.norm_genes @ x0.T)),
+            adj=csr_tensor(self.adj[own]),
+            norm_adj=csr_tensor(self.norm_adj[own]),
+        )
+
+    def smoothed(self, cells: NDArray[np.intp], times: int) -> NDArray[np.float32]:
+        """Rows of ``S(A)^times X``, (n_cells, n_genes): of the cells around, only what is needed."""
+        if times == 0:
+            return np.asarray(self.x[cells].toarray(), dtype=np.float32)
+        weights = self.norm_adj[cells]
+        around = np.unique(weights.indices).astype(np.intp)
+        rows = self.x[around] if times == 1 else self.smoothed(around, times - 1)
+        mixed = weights[:, around] @ rows
+        return np.asarray(mixed.toarray() if sp.issparse(mixed) else mixed, dtype=np.float32)
+
+
+def sample_batches(adj: CSR, batch_size: int, *, seed: int) -> Iterator[NDArray[np.intp]]:
+    """Yield batches of cells without end: cells at random, each with its neighbours.
+
+    Cells are drawn without replacement until all have had their turn, then anew. Neighbours come
+    along so that a batch has edges: of cells drawn at random, hardly two are linked.
+
+    Parameters
+    ----------
+    adj
+        Cell graph, (n_obs, n_obs).
+    batch_size
+        Number of cells that a batch has at most.
+    seed
+        Of the order.
+
+    Yields
+    ------
+    Sorted cell numbers, (at most batch_size,).
+    """
+    rng = np.random.default_rng(seed)
+    n_obs = adj.shape[0]
+    sizes = np.diff(adj.indptr) + 1
+    while True:
+        order = rng.permutation(n_obs)
+        # A batch ends before the cell whose neighbours would make it too large, were all different.
+        turn = np.cumsum(sizes[order])
+        start = 0
+        while start < n_obs:
+            before = turn[start - 1] if start else 0
+            end = max(int(np.searchsorted(turn, before + batch_size, side="right")), start + 1)
+            centres = order[start:end]
+            yield np.unique(np.concatenate([centres, adj[centres].indices]))[:batch_size]
+            start = end
+
+
+def _normalized(adj: CSR) -> CSR:
+    looped = (adj + sp.identity(adj.shape[0], dtype=np.float32, format="csr")).tocsr()
+    scale = sp.diags(1.0 / np.sqrt(np.asarray(looped.sum(1)).ravel()))
+    scaled: CSR = (scale @ looped @ scale).tocsr()
+    return scaled

@@ -1,0 +1,152 @@
+"""Where training gets its cells from: all at once, or some at a time."""
+
+import copy
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from scrcl.nn.inputs import Inputs
+from scrcl.nn.minibatch import SparseInputs, sample_batches
+from scrcl.nn.model import ScRCLNet, Views
+from scrcl.nn.world import World
+
+_BLOCK = 8_192
+"""Cells that are embedded at once, of those that do not fit as a whole."""
+
+
+class Source(Protocol):
+    """Gives the steps of a training their inputs."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is trained."""
+        ...
+
+    @property
+    def world(self) -> World | None:
+        """The processes that train together; ``None``: this one sees some cells, nobody others."""
+        ...
+
+    def step(self) -> tuple[Inputs, Tensor | None]:
+        """Make the inputs of the next step, and tell which cells they are (None: all)."""
+        ...
+
+    def skip(self, n_steps: int) -> None:
+        """Leave out steps that were made before."""
+        ...
+
+    def views(self, model: ScRCLNet, parameters: dict[str, Tensor]) -> Views:
+        """Embed all cells, on the CPU; ``parameters`` take the place of the model's."""
+        ...
+
+
+class FullBatch:
+    """Every step sees all cells.
+
+    Parameters
+    ----------
+    inputs
+        Of all cells, or of those of this process.
+    device
+        Where to train.
+    world
+        The processes that have the other cells; ``None``: there are no others.
+    """
+
+    def __init__(self, inputs: Inputs, device: torch.device, world: World | None = None) -> None:
+        self.inputs = inputs.to(device)
+        self.device = device
+        self.world = world or World(n_obs=len(inputs.x))
+
+    def step(self) -> tuple[Inputs, None]:
+        """Give all cells."""
+        return self.inputs, None
+
+    def skip(self, n_steps: int) -> None:
+        """Do nothing: all steps are alike."""
+
+    def views(self, model: ScRCLNet, parameters: dict[str, Tensor]) -> Views:
+        """Embed all cells in one go."""
+        world = self.world
+        own = torch.func.functional_call(model, parameters, (self.inputs,), {"world": world})
+        return Views(*(world.gather(view).cpu() for view in own))
+
+
+class MiniBatches:
+    """Every step sees some cells and their neighbours.
+
+    Parameters
+    ----------
+    inputs
+        Of all cells; they stay on the CPU.
+    batch_size
+        Cells of a batch, at most.
+    seed
+        Of the order of the cells; apart from the seed of the network, whose draws do not change.
+    device
+        Where the network is.
+    """
+
+    def __init__(
+        self, inputs: SparseInputs, batch_size: int, *, seed: int, device: torch.device
+    ) -> None:
+        self.inputs = inputs
+        self.device = device
+        self.world: World | None = None
+        self.batches: Iterator[NDArray[np.intp]] = sample_batches(inputs.adj, batch_size, seed=seed)
+
+    def step(self) -> tuple[Inputs, Tensor]:
+        """Make the inputs of the next batch."""
+        cells = next(self.batches)
+        return self.inputs.batch(cells).to(self.device), torch.from_numpy(cells).to(self.device)
+
+    def skip(self, n_steps: int) -> None:
+        """Draw the batches of earlier steps without making them."""
+        for _ in range(n_steps):
+            next(self.batches)
+
+    def views(self, model: ScRCLNet, parameters: dict[str, Tensor]) -> Views:
+        """Embed all cells, layer by layer and block by block: the same as in one go."""
+        if parameters:
+            model = copy.deepcopy(model)
+            model.load_state_dict(parameters, strict=False)
+        with torch.no_grad():
+            return self._embed(model)
+
+    def _embed(self, model: ScRCLNet) -> Views:
+        inputs, refine, gcn = self.inputs, model.refine, model.gcn
+        n_obs, n_hidden = inputs.x.shape[0], refine.projector.in_features
+        e1, e2 = torch.empty(2, n_obs, n_hidden)
+        hidden = torch.empty(n_obs, n_hidden)
+        genes = torch.zeros(inputs.x.shape[1], refine.conv.weight.shape[0])
+        for cells in _blocks(n_obs):
+            x0 = torch.from_numpy(inputs.smoothed(cells, inputs.n_smooth[0])).to(self.device)
+            ax = torch.from_numpy(inputs.smoothed(cells, inputs.n_smooth[1] + 1)).to(self.device)
+            e1[cells] = model.mlp(x0).cpu()
+            first = F.leaky_relu_(gcn.conv1(ax))
+            hidden[cells] = F.linear(first, gcn.conv2.weight).cpu()
+            genes += (x0.T @ refine.conv.weight.T[cells]).cpu()
+        genes = torch.from_numpy(inputs.norm_genes @ genes.numpy()).to(self.device)
+        genes = F.relu_(genes + refine.conv.bias)
+        table = hidden.numpy()
+        for cells in _blocks(n_obs):
+            around = torch.from_numpy(inputs.norm_adj[cells] @ table).to(self.device)
+            second = F.leaky_relu_(around.add_(gcn.conv2.bias))
+            e2[cells] = F.leaky_relu_(gcn.linear(second)).cpu()
+        weight, bias = refine.fold(genes)
+        z1, z2 = torch.empty(2, n_obs, genes.shape[1])
+        for cells in _blocks(n_obs):
+            for e, z in ((e1, z1), (e2, z2)):
+                z[cells] = refine.apply_to(e[cells].to(self.device), weight, bias).cpu()
+                e[cells] = F.normalize(e[cells])
+        return Views(e1, e2, z1, z2)
+
+
+def _blocks(n_obs: int) -> Iterator[NDArray[np.intp]]:
+    for start in range(0, n_obs, _BLOCK):
+        yield np.arange(start, min(start + _BLOCK, n_obs))
