@@ -24,9 +24,11 @@ from scipy.optimize import linear_sum_assignment
 from benchmarks.ours import default_config, prepared_setup
 from benchmarks.tables import read_split
 from scrcl.data.expression import log_expression
-from scrcl.experiment.protocols import run_seed
 from scrcl.experiment.source import Source, load
 from scrcl.markers import association_table, embedding_links, network_links, read_marker_lists
+from scrcl.model.learn import run_seed
+from scrcl.nn.inputs import Inputs
+from scrcl.nn.world import World
 from scrcl.results.atomic import atomic_path
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from scrcl.experiment.protocols import LabelFree, Setup
+    from scrcl.model.learn import LabelFree, Setup
 
 log = logging.getLogger(__name__)
 
@@ -171,11 +173,11 @@ def _precision(
 ) -> list[dict[str, object]]:
     """Precision of all methods for the groups of cells that have markers in the data."""
     lists = read_marker_lists(ROOT / "benchmarks" / "markers" / f"{KNOWN[name].tissue}.csv")
-    if found.model is None or setup.inputs is None:
-        assert setup.expression is not None  # one of the two is there
-        links, projector = embedding_links(setup.expression, found.embedding, codes), None
+    if found.fitted is None:
+        links, projector = embedding_links(setup.prepared.x, found.embedding, codes), None
     else:
-        links = network_links(found.model, setup.inputs, codes)
+        assert setup.inputs is not None  # it was trained on them
+        links = network_links(found.fitted.model, setup.inputs, codes)
         projector = projector_contrast(found, setup, codes)
     table = association_table(links, expression, codes)
     genes = expression.var_names
@@ -208,11 +210,12 @@ def projector_contrast(
     found: LabelFree, setup: Setup, codes: NDArray[np.integer]
 ) -> NDArray[np.float64]:
     """Mean output P(h) of the projector in each group minus that in the others, (k, n_genes)."""
-    model, inputs = found.model, setup.inputs
-    assert model is not None
-    assert inputs is not None
+    assert found.fitted is not None
+    assert isinstance(setup.inputs, Inputs)
+    model, inputs = found.fitted.model, setup.inputs
+    world = World(n_obs=len(inputs.x))
     with torch.no_grad():
-        hidden = model.mlp(inputs.x) + model.gcn(inputs.ax, inputs.norm_adj)
+        hidden = model.mlp(inputs.x) + model.gcn(inputs.ax, inputs.norm_adj, world)
         inside = torch.nn.functional.one_hot(torch.from_numpy(codes.astype(np.int64))).to(hidden)
         means = inside.T @ hidden / inside.sum(0)[:, None]
         others = (1 - inside).T @ hidden / (1 - inside).sum(0)[:, None]

@@ -130,7 +130,7 @@ def _learned(setup: Setup, seed: int) -> NDArray[np.float32]:
     config = setup.config
     assert config.model.n_latent is not None
     trained = fit(
-        setup.prepared.inputs,
+        setup.inputs,
         config.model,
         config.train,
         n_latent=config.model.n_latent,

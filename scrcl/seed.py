@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 import torch
 
 from scrcl._validate import InputError, check_one_of
@@ -76,3 +77,10 @@ def resolve_device(name: str) -> torch.device:
         msg = f"device: got {name!r}, but torch {torch.__version__} finds none here. Use 'auto'."
         raise InputError(msg)
     return torch.device(name)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that can be had on the device; of MPS, whose memory is the machine's, those of the CPU."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)

@@ -328,8 +328,9 @@ class _Saver:
         set_random_state(state["random"], device)
 
     def offer(self, trainer: Trainer, best: _Best | None) -> None:
-        """Save the trainer as it is, if it is time to or the training is over."""
-        if not self.checkpoint.due() and len(trainer.history) < trainer.cfg.n_epochs:
+        """Save the trainer as it is if it is time to; of several processes, the first does."""
+        world = trainer.source.world
+        if not self.checkpoint.due() or (world is not None and world.rank > 0):
             return
         state = {
             "model": trainer.model.state_dict(),

@@ -219,7 +219,7 @@ def test_a_training_that_was_cut_off_ends_as_if_it_had_not_been(
 def test_a_checkpoint_of_a_finished_training_gives_its_outcome_without_a_step(
     inputs, tmp_path, monkeypatch
 ):
-    saved = Checkpoint(path=tmp_path / "seed.ckpt", every_s=1e9)
+    saved = Checkpoint(path=tmp_path / "seed.ckpt", every_s=0)
     whole = run(inputs, checkpoint=saved)
     monkeypatch.delattr(Trainer, "update")
     assert_same(run(inputs, checkpoint=saved).views, whole.views)

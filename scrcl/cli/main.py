@@ -64,12 +64,22 @@ def run(task: Task, args: argparse.Namespace) -> None:
     if args.list:
         print(tell.list_of_datasets(args.data_dir))
         return
-    from scrcl.experiment import run_experiment  # noqa: PLC0415  (seconds, and --list needs none)
+    from scrcl.experiment import (  # noqa: PLC0415  (seconds, and --list needs none)
+        processes,
+        run_experiment,
+        take_part,
+    )
+    from scrcl.seed import resolve_device  # noqa: PLC0415  (as above)
 
     with logging_to_stderr(quiet=args.quiet):
         if args.download:
             _download(args)
-        outcome = run_experiment(_experiment(task, args))
+        experiment = _experiment(task, args)
+        with processes(experiment, resolve_device(experiment.device)) as number:
+            if number:
+                take_part(experiment)
+                return
+            outcome = run_experiment(experiment)
     if not args.quiet:
         print(tell.closing_table(outcome))
     if args.json:

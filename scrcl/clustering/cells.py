@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from scrcl.clustering.consensus import consensus_tree
@@ -14,7 +15,7 @@ from scrcl.clustering.n_clusters import (
     n_clusters_curve,
     separation,
 )
-from scrcl.clustering.partitions import partitions, spaces
+from scrcl.clustering.partitions import N_COMPONENTS, partitions, spaces
 from scrcl.clustering.result import Clustering
 
 # Beyond this many cells the consensus is formed on a random sample of as many, and every other
@@ -106,17 +107,28 @@ def _follow(
 ) -> Clustering:
     """Give every cell the majority cluster and mean confidence of its nearest sampled cells."""
     assert found.confidence is not None  # a consensus has one
-    # Views of equal weight, whatever their scale and width.
-    points = np.concatenate([view / np.linalg.norm(view[sample]) for view in views], axis=1)
-    search = NearestNeighbors(n_neighbors=_N_FOLLOWED).fit(points[sample])
-    labels = np.empty(len(points), dtype=np.intp)
-    confidence = np.empty(len(points), dtype=np.float32)
-    for start in range(0, len(points), _BLOCK):
+    n_obs = len(views[0])
+    axes = [_leading_axes(view[sample]) for view in views]
+
+    def points(rows: slice | NDArray[np.intp]) -> NDArray[np.floating]:
+        return np.hstack([(v[rows] - m) @ a for v, (m, a) in zip(views, axes, strict=True)])
+
+    search = NearestNeighbors(n_neighbors=_N_FOLLOWED).fit(points(sample))
+    labels = np.empty(n_obs, dtype=np.intp)
+    confidence = np.empty(n_obs, dtype=np.float32)
+    for start in range(0, n_obs, _BLOCK):
         block = slice(start, start + _BLOCK)
-        nearest = search.kneighbors(points[block], return_distance=False)
+        nearest = search.kneighbors(points(block), return_distance=False)
         votes = np.zeros((len(nearest), found.n_clusters))
         np.add.at(votes, (np.arange(len(nearest))[:, None], found.labels[nearest]), 1.0)
         labels[block] = votes.argmax(axis=1)
         confidence[block] = found.confidence[nearest].mean(axis=1)
     labels[sample], confidence[sample] = found.labels, found.confidence
     return replace(found, labels=labels, confidence=confidence)
+
+
+def _leading_axes(view: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Mean, and up to 30 principal axes of such a length that every view weighs the same."""
+    fitted = PCA(min(N_COMPONENTS, *view.shape), svd_solver="covariance_eigh").fit(view)
+    weight = np.sqrt(max(fitted.explained_variance_.sum(), np.finfo(np.float32).tiny))
+    return fitted.mean_, (fitted.components_ / weight).T.astype(view.dtype)

@@ -25,6 +25,7 @@ from scrcl.data.preprocess import preprocess
 from scrcl.data.spatial import spatial_graph
 from scrcl.data.validate import grouping, spatial_coords
 from scrcl.nn.inputs import Inputs, csr_tensor
+from scrcl.nn.minibatch import SparseInputs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +57,17 @@ class Prepared:
     def inputs(self) -> Inputs:
         """What the network sees: dense, so made only when a network asks for it."""
         return build_inputs(self.x, self.adj, self.cfg)
+
+    @cached_property
+    def sparse_inputs(self) -> SparseInputs:
+        """The same for data that are too large to be dense."""
+        return SparseInputs(
+            x=self.x,
+            adj=self.adj,
+            norm_adj=normalized_adjacency(self.adj).astype(np.float32),
+            norm_genes=_norm_genes(self.x, self.cfg),
+            n_smooth=self.cfg.n_smooth,
+        )
 
     @property
     def obs_names(self) -> pd.Index:
@@ -143,7 +155,7 @@ def build_inputs(x: CSR, adj: CSR, cfg: DataConfig) -> Inputs:
         Gives ``n_smooth`` and ``n_gene_neighbors``.
     """
     norm_adj = normalized_adjacency(adj).astype(np.float32)
-    norm_genes = normalized_gene_graph(gene_graph(x, cfg.n_gene_neighbors)).astype(np.float32)
+    norm_genes = _norm_genes(x, cfg)
     x0 = smooth(x.toarray(), norm_adj, cfg.n_smooth[0])
     return Inputs(
         x=torch.from_numpy(x0),
@@ -152,6 +164,10 @@ def build_inputs(x: CSR, adj: CSR, cfg: DataConfig) -> Inputs:
         adj=csr_tensor(adj),
         norm_adj=csr_tensor(norm_adj),
     )
+
+
+def _norm_genes(x: CSR, cfg: DataConfig) -> CSR:
+    return normalized_gene_graph(gene_graph(x, cfg.n_gene_neighbors)).astype(np.float32)
 
 
 def expression_graph(log_norm: CSR, cfg: DataConfig, *, seed: int = 0) -> CSR:

@@ -5,7 +5,7 @@ the marker genes of a run, or of any grouping.
 """
 
 from scrcl.experiment.degs import MarkerQuestion, Markers, draw_markers, load_clustered
-from scrcl.experiment.run import Outcome, run_experiment
+from scrcl.experiment.run import Outcome, run_experiment, take_part
 from scrcl.experiment.settings import (
     DEFAULT_SEEDS,
     PAPER_SEEDS,
@@ -13,6 +13,7 @@ from scrcl.experiment.settings import (
     choose_config,
 )
 from scrcl.experiment.source import Source
+from scrcl.experiment.together import processes
 
 __all__ = [
     "DEFAULT_SEEDS",
@@ -25,5 +26,7 @@ __all__ = [
     "choose_config",
     "draw_markers",
     "load_clustered",
+    "processes",
     "run_experiment",
+    "take_part",
 ]

@@ -12,6 +12,7 @@ import pandas as pd
 from scrcl import __version__
 from scrcl._keys import CLUSTERS, NAME
 from scrcl._validate import InputError
+from scrcl.checkpoint import Checkpoint
 from scrcl.config import to_yaml
 from scrcl.data.prepare import prepare
 from scrcl.data.validate import grouping
@@ -20,6 +21,7 @@ from scrcl.experiment.genes import gene_tables, marker_lists, suggest_names
 from scrcl.experiment.protocols import Oracle
 from scrcl.experiment.settings import resolve_n_clusters
 from scrcl.experiment.source import load
+from scrcl.experiment.together import announce, follow
 from scrcl.experiment.writeup import write_up
 from scrcl.metrics import pairwise_ari, score
 from scrcl.model import ScRCL, Setup, make_setup, spots_of
@@ -107,8 +109,10 @@ def run_experiment(experiment: Experiment) -> Outcome:
             if seed in experiment.run.seeds:
                 log.info("seed %d: already there", seed)
             else:
-                result, model = _one_seed(setup, cells, seed, with_oracle=experiment.oracle)
+                announce(seed)
+                result, model = _one_seed(setup, cells, seed, experiment)
                 writer.write_seed(result, save_model=model.save)
+        announce(None)
         names = suggest_names(experiment.run, experiment.seeds[0], data, lists)
         summary = _finish(writer, experiment, data, prepared, names=names)
     return Outcome(
@@ -120,6 +124,20 @@ def run_experiment(experiment: Experiment) -> Outcome:
         n_genes=len(prepared.var_names),
         notes=prepared.notes,
     )
+
+
+def take_part(experiment: Experiment) -> None:
+    """Help the first process of several to train, see `scrcl.experiment.together`. Writes nothing."""
+    data = load(experiment.source)
+    prepared = _prepare(data, experiment)
+    truth = _truth(data, prepared, experiment)
+    setup = make_setup(
+        prepared,
+        experiment.config,
+        n_clusters=resolve_n_clusters(experiment, truth, len(prepared.obs_names)),
+        device=resolve_device(experiment.device),
+    )
+    follow(setup, lambda seed: Checkpoint(path=experiment.run.checkpoint(seed)))
 
 
 def _prepare(data: Dataset, experiment: Experiment) -> Prepared:
@@ -172,15 +190,17 @@ def _settings(experiment: Experiment, data: Dataset, n_clusters: NClusters) -> d
 
 
 def _one_seed(
-    setup: Setup, cells: _Cells, seed: int, *, with_oracle: bool
+    setup: Setup, cells: _Cells, seed: int, experiment: Experiment
 ) -> tuple[SeedResult, ScRCL]:
     """Run a seed without labels, then score what it found."""
     truth = cells.truth
-    oracle = None
-    if with_oracle and truth is not None:
-        oracle = Oracle(truth, seed=seed, spots=setup.spots)
     model = ScRCL(setup.config, setup.n_clusters, seed=seed)
-    model.fit_setup(setup, callbacks=() if oracle is None else (oracle.watch,))
+    oracle = None
+    if experiment.oracle and truth is not None:
+        oracle = Oracle(truth, seed=seed, spots=setup.spots)
+        model.fit_setup(setup, callbacks=(oracle.watch,))
+    else:
+        model.fit_setup(setup, checkpoint=Checkpoint(path=experiment.run.checkpoint(seed)))
     found, clustering = model.found_, model.found_.clustering
     metrics = {"label_free": _scores(truth, clustering.labels, found.epoch)}
     history, oracle_clusters = found.history, None

@@ -18,15 +18,18 @@ from scrcl.data.expression import group_sums
 from scrcl.markers.modules import gene_modules
 from scrcl.markers.ranking import effect_sizes, rank_genes
 from scrcl.nn.attribution import gene_embedding, gene_pulls
+from scrcl.nn.inputs import Inputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from scrcl.nn.inputs import Inputs
+    from scrcl.nn.attribution import Pull
+    from scrcl.nn.minibatch import SparseInputs
     from scrcl.nn.model import ScRCLNet
 
 _N_COMPONENTS = 100
 _TESTED_FROM = 3  # cells
+_MAX_ASKED = 20_000  # cells, where the inputs of all do not fit
 # The gradient is averaged over a hundredth of the genes, 20 at most.
 _GENES_PER_NEIGHBOR = 100
 _MAX_NEIGHBORS = 20
@@ -51,7 +54,9 @@ class GeneLinks:
     modules: NDArray[np.intp]
 
 
-def network_links(model: ScRCLNet, inputs: Inputs, clusters: NDArray[np.integer]) -> GeneLinks:
+def network_links(
+    model: ScRCLNet, inputs: Inputs | SparseInputs, clusters: NDArray[np.integer]
+) -> GeneLinks:
     """Ask a trained network.
 
     For each of the views e1, e2, z1 and z2, the gradient of the closeness of a cluster's cells to
@@ -66,7 +71,6 @@ def network_links(model: ScRCLNet, inputs: Inputs, clusters: NDArray[np.integer]
     clusters
         Cluster of each cell, (n_obs,), 0 to n_clusters - 1, at least two, none of them empty.
     """
-    codes = torch.from_numpy(np.asarray(clusters, dtype=np.int64))
     embedded = gene_embedding(model, inputs).numpy().astype(np.float64)
     alike = _similar_genes(embedded)
     shares = [
@@ -74,9 +78,23 @@ def network_links(model: ScRCLNet, inputs: Inputs, clusters: NDArray[np.integer]
             (alike @ pull.gradient.cpu().numpy().T.astype(np.float64)).T,
             pull.difference.cpu().numpy().astype(np.float64),
         )
-        for pull in gene_pulls(model, inputs, codes)
+        for pull in _pulls(model, inputs, np.asarray(clusters, dtype=np.int64))
     ]
     return GeneLinks(association=np.mean(shares, axis=0), modules=gene_modules(embedded))
+
+
+def _pulls(
+    model: ScRCLNet, inputs: Inputs | SparseInputs, clusters: NDArray[np.int64]
+) -> list[Pull]:
+    """Derive the views by every gene; of inputs that are not dense, for some cells of each cluster."""
+    if isinstance(inputs, Inputs):
+        return gene_pulls(model, inputs, torch.from_numpy(clusters))
+    each = max(1, _MAX_ASKED // (int(clusters.max()) + 1))
+    order = np.random.default_rng(0).permutation(len(clusters))
+    rank = pd.Series(clusters[order]).groupby(clusters[order]).cumcount().to_numpy()
+    cells = np.sort(order[rank < each])
+    asked, numbers = inputs.batch(cells), torch.from_numpy(cells)
+    return gene_pulls(model, asked, torch.from_numpy(clusters[cells]), numbers)
 
 
 def embedding_links(

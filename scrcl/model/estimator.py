@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     import anndata as ad
 
+    from scrcl.checkpoint import Checkpoint
     from scrcl.config import Config, Task
     from scrcl.model.learn import LabelFree, NClusters
     from scrcl.nn.model import Views
@@ -163,9 +164,18 @@ class ScRCL(Trained):
         )
         return self.fit_setup(setup, callbacks=callbacks)
 
-    def fit_setup(self, setup: Setup, *, callbacks: Sequence[Callback] = ()) -> Self:
-        """As `fit`, on data that are prepared already, as several seeds share them."""
-        found = run_seed(setup, self.seed, on_epoch=_one_hook(callbacks))
+    def fit_setup(
+        self,
+        setup: Setup,
+        *,
+        callbacks: Sequence[Callback] = (),
+        checkpoint: Checkpoint | None = None,
+    ) -> Self:
+        """As `fit`, on data that are prepared already, as several seeds share them.
+
+        ``checkpoint`` saves the training now and then, and takes it up again if it is there.
+        """
+        found = run_seed(setup, self.seed, on_epoch=_one_hook(callbacks), checkpoint=checkpoint)
         self._keep(setup, found)
         return self
 
@@ -217,7 +227,7 @@ class ScRCL(Trained):
 
     def _keep(self, setup: Setup, found: LabelFree) -> None:
         """Keep what a run found, and what new cells will need."""
-        if not setup.needs_network:
+        if setup.inputs is None:
             self._map = domain_map(setup, found, seed=self.seed)
         elif self.config.data.graph == "spatial":
             self._map = network_map(setup, found, seed=self.seed)

@@ -18,4 +18,5 @@ def gene_links(setup: Setup, found: LabelFree) -> GeneLinks | None:
         return None
     if found.fitted is None:
         return embedding_links(setup.prepared.x, found.embedding, labels)
-    return network_links(found.fitted.model, setup.prepared.inputs, labels)
+    assert setup.inputs is not None  # it was trained on them
+    return network_links(found.fitted.model, setup.inputs, labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,23 +17,33 @@ from scrcl.clustering import (
 )
 from scrcl.clustering.batches import correct
 from scrcl.data.components import aligned, fit_components, fit_expression_components
+from scrcl.seed import free_memory
 from scrcl.train import fit
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from scrcl.checkpoint import Checkpoint
     from scrcl.config import Config
     from scrcl.data.components import Axes
     from scrcl.data.prepare import Prepared
+    from scrcl.nn.inputs import Inputs
+    from scrcl.nn.minibatch import SparseInputs
     from scrcl.nn.model import Views
     from scrcl.train import EpochHook, Fit
+
+log = logging.getLogger(__name__)
 
 NClusters: TypeAlias = int | tuple[int, int] | None
 """A number of clusters; a range to find it in; ``None``: to be found."""
 
 LATENT_IF_UNKNOWN = 20
 """Width of the refined views while the number of clusters, the paper's choice, is to be found."""
+_COPIES_OF_X, _COPIES_OF_H = 3, 16
+"""Arrays of cells x genes and of cells x hidden units that a step on all cells holds."""
+_SHARE_OF_MEMORY = 0.5
+"""Of the free memory that training may take."""
 N_SMOOTHED_COMPONENTS = 100
 """Components that are smoothed on a tissue: noise that smoothing removes must not be cut off before."""
 
@@ -60,6 +71,8 @@ class Setup:
     n_clusters: NClusters
     device: torch.device
     prepared: Prepared
+    inputs: Inputs | SparseInputs | None = None
+    """What the network sees; ``None``: nothing is trained."""
     components: tuple[NDArray[np.float32], ...] = ()
     """Principal components of expression, each (n_obs, width), for the methods that use them."""
     axes: tuple[Axes, ...] = ()
@@ -69,11 +82,6 @@ class Setup:
     batches: NDArray[Any] | None = None
     """Batch of each cell, (n_obs,); ``None``: not to be corrected for."""
     progress: bool = False
-
-    @property
-    def needs_network(self) -> bool:
-        """Whether anything is trained."""
-        return self.config.cluster.method != "domains"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +143,7 @@ def make_setup(
         n_clusters=n_clusters,
         device=device,
         prepared=prepared,
+        inputs=None if method == "domains" else network_inputs(prepared, config, device),
         components=tuple(scores for scores, _ in fitted),
         axes=tuple(axes for _, axes in fitted),
         spots=spots,
@@ -143,21 +152,57 @@ def make_setup(
     )
 
 
-def run_seed(setup: Setup, seed: int, *, on_epoch: EpochHook | None = None) -> LabelFree:
-    """Train and cluster. Whoever watches the epochs cannot change the outcome by a bit."""
+def network_inputs(
+    prepared: Prepared, config: Config, device: torch.device
+) -> Inputs | SparseInputs:
+    """Dense inputs where they and what training makes of them fit, else sparse ones for batches.
+
+    A batch size in the configuration decides by itself. What is chosen by the memory at hand is
+    told.
+    """
+    n_obs, n_genes = prepared.x.shape
+    size = config.train.batch_size
+    if size is not None:
+        return prepared.sparse_inputs if size < n_obs else prepared.inputs
+    needed = 4 * n_obs * (_COPIES_OF_X * n_genes + _COPIES_OF_H * config.model.n_hidden)
+    free = free_memory(device)
+    if needed <= free * _SHARE_OF_MEMORY:
+        return prepared.inputs
+    log.warning(
+        "mini-batches: training on all %s cells at once takes some %.1f GB, and %.1f GB are free. "
+        "train.batch_size sets their size",
+        f"{n_obs:,}",
+        needed / 1e9,
+        free / 1e9,
+    )
+    return prepared.sparse_inputs
+
+
+def run_seed(
+    setup: Setup,
+    seed: int,
+    *,
+    on_epoch: EpochHook | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> LabelFree:
+    """Train and cluster. Whoever watches the epochs cannot change the outcome by a bit.
+
+    ``checkpoint`` saves the training now and then, and takes it up again, see `scrcl.train.fit`.
+    """
     cfg = setup.config
-    if not setup.needs_network:
+    if setup.inputs is None:
         return _without_network(setup, seed)
     trained = fit(
-        setup.prepared.inputs,
+        setup.inputs,
         cfg.model,
         cfg.train,
-        n_latent=_n_latent(setup.n_clusters),
+        n_latent=width_of_latent(setup.n_clusters),
         seed=seed,
         device=setup.device,
         keep=cfg.train.selection,
         on_epoch=on_epoch,
         progress=setup.progress,
+        checkpoint=checkpoint,
     )
     views, epoch = trained.views, cfg.train.n_epochs
     if trained.best_views is not None and trained.best_epoch is not None:
@@ -219,7 +264,8 @@ def refined_by_vote(found: Clustering, n_voters: int, spots: Spots | None) -> Cl
     return replace(found, labels=labels, stability=stability)
 
 
-def _n_latent(n_clusters: NClusters) -> int:
+def width_of_latent(n_clusters: NClusters) -> int:
+    """Width of the refined views where the configuration leaves it open: the paper takes k."""
     if isinstance(n_clusters, tuple):
         return n_clusters[1]
     return LATENT_IF_UNKNOWN if n_clusters is None else n_clusters

@@ -81,8 +81,8 @@ def refinement(setup: Setup, fitted: Fit) -> dict[str, Array]:
     ``P(h) F = h (Wp F) + bp F`` with the genes' embedding F, which needs all training cells.
     """
     chosen = {name: value.cpu() for name, value in fitted.parameters.items()}
-    gx = setup.prepared.inputs.gx.cpu()
-    genes = F.relu(F.linear(gx, chosen["refine.conv.weight"], chosen["refine.conv.bias"]))
+    assert setup.inputs is not None  # it was trained on them
+    genes = F.relu(setup.inputs.mix(chosen["refine.conv.weight"]) + chosen["refine.conv.bias"])
     weight = genes.T @ chosen["refine.projector.weight"]
     bias = chosen["refine.projector.bias"] @ genes
     return {"refine.weight": weight.numpy(), "refine.bias": bias.numpy()}

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from scrcl.nn.inputs import Inputs
+from scrcl.nn.minibatch import SparseInputs
 from scrcl.nn.model import ScRCLNet
 
 
@@ -25,7 +26,12 @@ class Pull(NamedTuple):
     difference: Float[Tensor, "n_clusters n_genes"]
 
 
-def gene_pulls(model: ScRCLNet, inputs: Inputs, clusters: Int[Tensor, " n_obs"]) -> list[Pull]:
+def gene_pulls(
+    model: ScRCLNet,
+    inputs: Inputs,
+    clusters: Int[Tensor, " n_obs"],
+    cells: Int[Tensor, " n_obs"] | None = None,
+) -> list[Pull]:
     r"""Derive each of the views e1, e2, z1 and z2 by every gene.
 
     Let :math:`d_c` be the direction from the mean view of all other cells to that of cluster c, of
@@ -44,13 +50,14 @@ def gene_pulls(model: ScRCLNet, inputs: Inputs, clusters: Int[Tensor, " n_obs"])
         What it was trained on; moved to its device.
     clusters
         Cluster of each cell, 0 to n_clusters - 1, at least two, none of them empty.
+    cells
+        Which of the cells that it was trained on these are; ``None``: all.
     """
     device = model.refine.projector.weight.device
     inputs, clusters = inputs.to(device), clusters.to(device)
     layers = ((model.mlp.linear, inputs.x), (model.gcn.conv1, inputs.ax))
     with torch.enable_grad(), _shifted(layers, clusters) as shifts:
-        h1, h2 = model.mlp(inputs.x), model.gcn(inputs.ax, inputs.norm_adj)
-        views = (F.normalize(h1), F.normalize(h2), *model.refine(h1, h2, inputs.gx))
+        views = model(inputs, None if cells is None else cells.to(device))
         gradients = [
             torch.autograd.grad(_closeness(view, clusters), shift, retain_graph=True)[0]
             for view, shift in zip(views, (*shifts, *shifts), strict=True)
@@ -64,10 +71,12 @@ def gene_pulls(model: ScRCLNet, inputs: Inputs, clusters: Int[Tensor, " n_obs"])
 
 
 @torch.no_grad()
-def gene_embedding(model: ScRCLNet, inputs: Inputs) -> Float[Tensor, "n_genes n_latent"]:
+def gene_embedding(
+    model: ScRCLNet, inputs: Inputs | SparseInputs
+) -> Float[Tensor, "n_genes n_latent"]:
     """Embedding F of the genes in the refinement module, on the CPU."""
-    device = model.refine.projector.weight.device
-    return model.refine.genes(inputs.gx.to(device)).cpu()
+    conv = model.refine.conv
+    return F.relu(inputs.mix(conv.weight.cpu()) + conv.bias.cpu())
 
 
 @contextmanager

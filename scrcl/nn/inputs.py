@@ -32,6 +32,10 @@ class Inputs(NamedTuple):
         """Return the inputs on ``device``; members already there are not copied."""
         return Inputs(*(member.to(device) for member in self))
 
+    def mix(self, weight: Float[Tensor, "n_latent n_obs"]) -> Float[Tensor, "n_genes n_latent"]:
+        """Mix the cells into the genes, ``S_B X0^T W^T``, on the CPU."""
+        return self.gx.cpu() @ weight.T
+
     def rows(self, own: slice) -> "Inputs":
         """Return the inputs of one process: of some cells, with their links to all."""
         return Inputs(

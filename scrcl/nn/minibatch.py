@@ -7,10 +7,14 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from scrcl.nn.inputs import Inputs, csr_tensor
 
 CSR: TypeAlias = sp.csr_matrix
+
+BLOCK = 8_192
+"""Cells that are made dense at once, of those that do not fit as a whole."""
 
 
 class SparseInputs(NamedTuple):
@@ -43,6 +47,19 @@ class SparseInputs(NamedTuple):
             norm_adj=csr_tensor(_normalized(adj)),
         )
 
+    def mix(self, weight: Tensor) -> Tensor:
+        """Mix the cells into the genes, ``S_B X0^T W^T``, (n_genes, n_latent), on the CPU.
+
+        Parameters
+        ----------
+        weight
+            (n_latent, n_obs).
+        """
+        mixed = np.zeros((self.x.shape[1], len(weight)), dtype=np.float32)
+        for cells in blocks(self.x.shape[0]):
+            mixed += self.smoothed(cells, self.n_smooth[0]).T @ weight[:, cells].T.numpy()
+        return torch.from_numpy(np.asarray(self.norm_genes @ mixed))
+
     def rows(self, own: slice) -> Inputs:
         """Dense inputs of one process: of some cells, with their links to all."""
         cells = np.arange(self.x.shape[0])[own]
@@ -64,6 +81,12 @@ class SparseInputs(NamedTuple):
         rows = self.x[around] if times == 1 else self.smoothed(around, times - 1)
         mixed = weights[:, around] @ rows
         return np.asarray(mixed.toarray() if sp.issparse(mixed) else mixed, dtype=np.float32)
+
+
+def blocks(n_obs: int) -> Iterator[NDArray[np.intp]]:
+    """Yield the numbers of all cells, some at a time."""
+    for start in range(0, n_obs, BLOCK):
+        yield np.arange(start, min(start + BLOCK, n_obs))
 
 
 def sample_batches(adj: CSR, batch_size: int, *, seed: int) -> Iterator[NDArray[np.intp]]:
@@ -97,7 +120,8 @@ def sample_batches(adj: CSR, batch_size: int, *, seed: int) -> Iterator[NDArray[
             before = turn[start - 1] if start else 0
             end = max(int(np.searchsorted(turn, before + batch_size, side="right")), start + 1)
             centres = order[start:end]
-            yield np.unique(np.concatenate([centres, adj[centres].indices]))[:batch_size]
+            around = np.setdiff1d(adj[centres].indices, centres)[: batch_size - len(centres)]
+            yield np.sort(np.concatenate([centres, around]))
             start = end
 
 

@@ -1,22 +1,25 @@
 """Where training gets its cells from: all at once, or some at a time."""
 
-import copy
-from collections.abc import Iterator
-from typing import Protocol
+from __future__ import annotations
 
-import numpy as np
+import copy
+from typing import TYPE_CHECKING, Protocol
+
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from scrcl.nn.inputs import Inputs
-from scrcl.nn.minibatch import SparseInputs, sample_batches
+from scrcl.nn.minibatch import SparseInputs, blocks, sample_batches
 from scrcl.nn.model import ScRCLNet, Views
 from scrcl.nn.world import World
 
-_BLOCK = 8_192
-"""Cells that are embedded at once, of those that do not fit as a whole."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from scrcl.nn.inputs import Inputs
 
 
 class Source(Protocol):
@@ -123,30 +126,23 @@ class MiniBatches:
         n_obs, n_hidden = inputs.x.shape[0], refine.projector.in_features
         e1, e2 = torch.empty(2, n_obs, n_hidden)
         hidden = torch.empty(n_obs, n_hidden)
-        genes = torch.zeros(inputs.x.shape[1], refine.conv.weight.shape[0])
-        for cells in _blocks(n_obs):
+        for cells in blocks(n_obs):
             x0 = torch.from_numpy(inputs.smoothed(cells, inputs.n_smooth[0])).to(self.device)
             ax = torch.from_numpy(inputs.smoothed(cells, inputs.n_smooth[1] + 1)).to(self.device)
             e1[cells] = model.mlp(x0).cpu()
             first = F.leaky_relu_(gcn.conv1(ax))
             hidden[cells] = F.linear(first, gcn.conv2.weight).cpu()
-            genes += (x0.T @ refine.conv.weight.T[cells]).cpu()
-        genes = torch.from_numpy(inputs.norm_genes @ genes.numpy()).to(self.device)
+        genes = inputs.mix(refine.conv.weight.cpu()).to(self.device)
         genes = F.relu_(genes + refine.conv.bias)
         table = hidden.numpy()
-        for cells in _blocks(n_obs):
+        for cells in blocks(n_obs):
             around = torch.from_numpy(inputs.norm_adj[cells] @ table).to(self.device)
             second = F.leaky_relu_(around.add_(gcn.conv2.bias))
             e2[cells] = F.leaky_relu_(gcn.linear(second)).cpu()
         weight, bias = refine.fold(genes)
         z1, z2 = torch.empty(2, n_obs, genes.shape[1])
-        for cells in _blocks(n_obs):
+        for cells in blocks(n_obs):
             for e, z in ((e1, z1), (e2, z2)):
                 z[cells] = refine.apply_to(e[cells].to(self.device), weight, bias).cpu()
                 e[cells] = F.normalize(e[cells])
         return Views(e1, e2, z1, z2)
-
-
-def _blocks(n_obs: int) -> Iterator[NDArray[np.intp]]:
-    for start in range(0, n_obs, _BLOCK):
-        yield np.arange(start, min(start + _BLOCK, n_obs))

@@ -16,6 +16,7 @@ from scrcl._validate import InputError
 Metrics: TypeAlias = Mapping[str, Mapping[str, float]]
 """Protocol ("label_free", "oracle") to score to value, for one seed."""
 
+CHECKPOINTS = ".seed_*.ckpt"
 ASIDE, PART = ".old", ".part"
 """Endings of the run that is being replaced, and of folders that are being filled."""
 
@@ -123,6 +124,10 @@ class RunFolder:
     def finished(self) -> bool:
         """Whether the run came to its end."""
         return self.environment.get("finished") is not None
+
+    def checkpoint(self, seed: int) -> Path:
+        """Where the training of a seed is saved until the seed is done."""
+        return self.path / f".seed_{seed}.ckpt"
 
     @property
     def seeds(self) -> list[int]:

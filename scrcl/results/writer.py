@@ -23,7 +23,7 @@ from scrcl.results.atomic import (
     write_json,
 )
 from scrcl.results.environment import describe_environment
-from scrcl.results.folder import ASIDE, PROTOCOLS, RunFolder, SeedResult
+from scrcl.results.folder import ASIDE, CHECKPOINTS, PROTOCOLS, RunFolder, SeedResult
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -70,6 +70,7 @@ class RunWriter:
             write_json(part / "metrics.json", result.metrics)
             if save_model is not None:
                 save_model(part / "model")
+        self.run.checkpoint(result.seed).unlink(missing_ok=True)
 
     def write_adata(self, adata: "AnnData") -> None:
         """Write ``result.h5ad``; :func:`scrcl.results.annotated` makes what belongs in it.
@@ -194,7 +195,8 @@ def writing(
                 write_json(part / "env.json", environment)
         yield RunWriter(run)
     except BaseException:
-        if not run.seeds:
+        # What was trained for a while is kept, to be resumed.
+        if not run.seeds and not any(run.path.glob(CHECKPOINTS)):
             remove_folder(run.path)
             _put_back(run)
         raise

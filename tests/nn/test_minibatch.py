@@ -76,7 +76,7 @@ def test_a_batch_sees_its_cells_as_they_are_among_all(sparse):
 
 
 def test_embedding_block_by_block_is_embedding_in_one_go(x, adj, sparse, monkeypatch):
-    monkeypatch.setattr("scrcl.nn.source._BLOCK", 17)
+    monkeypatch.setattr("scrcl.nn.minibatch.BLOCK", 17)
     model = model_of(x)
     others = {name: value * 0.5 for name, value in model.named_parameters()}
     batches = MiniBatches(sparse, 30, seed=0, device=CPU)
