@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_SCALED = 10.0  # in standard deviations
-MIN_FOUND = 0.2
+MIN_FOUND = 0.4
 """Smallest share of the model's genes that new cells must have; docs/new_cells.md has the figures."""
 _MANY_FOUND = 0.9
 _BLOCK = 4_096  # cells

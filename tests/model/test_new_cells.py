@@ -99,7 +99,7 @@ def test_missing_genes_are_named_and_hardly_matter(
 
 def test_too_few_genes_are_refused(model: ScRCL) -> None:
     other = unseen(model)[:, :6].copy()
-    with pytest.raises(InputError, match=r"10% of the model's.*wanted at least 20%"):
+    with pytest.raises(InputError, match=r"10% of the model's.*wanted at least 40%"):
         model.predict(other)
 
 
