@@ -26,10 +26,22 @@ if TYPE_CHECKING:
 
 TASKS = {"accuracy": "sc", "spatial": "st"}
 _GROUPS = {"tune": "ARI, tuning sets", "report": "ARI, reporting sets", "all": "ARI, all sets"}
-_SPATIAL = {"chaos": "CHAOS", "pas": "PAS", "purity": "local purity"}
+_SCORES = {
+    "nmi": "NMI",
+    "acc": "ACC",
+    "f1": "macro-F1",
+    "chaos": "CHAOS",
+    "pas": "PAS",
+    "purity": "local purity",
+}
 
 
-def summary(rows: pd.DataFrame, split: pd.DataFrame, baselines: Sequence[str]) -> pd.DataFrame:
+def summary(
+    rows: pd.DataFrame,
+    split: pd.DataFrame,
+    baselines: Sequence[str],
+    seeds: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """One row a method; means are left empty for a method that lacks some of the sets.
 
     Parameters
@@ -40,20 +52,28 @@ def summary(rows: pd.DataFrame, split: pd.DataFrame, baselines: Sequence[str]) -
         Half of each set.
     baselines
         Methods that ``not below`` compares with.
+    seeds
+        Agreement between seeds, if the benchmark wrote it: ``set``, ``method``, ``pairwise_ari``.
     """
     ari = tables.per_set(rows, "ari")
     groups = tables.members(list(ari.index), split)
     there = [name for name in baselines if name in ari]
     means = tables.per_group(ari, groups, there)
     found = means[list(_GROUPS)].rename(columns=_GROUPS)
-    found["NMI"] = tables.per_set(rows, "nmi").mean()
-    for metric, title in _SPATIAL.items():
+    found["ARI, labels not made from expression"] = means["independent"]
+    for metric, title in _SCORES.items():
         if metric in rows:
             found[title] = tables.per_set(rows, metric).mean()
     shares = tables.shares(rows, there)
     found["sets within .02 of the best baseline or above"] = shares.get("not_below")
     found["sets with k within 2"] = shares["k_near"]
+    if seeds is not None:
+        agreement = seeds.groupby("method")["pairwise_ari"]
+        found["ARI between seeds"] = agreement.mean()
+        found["of the worst set"] = agreement.min()
     found[means["n_sets"] < len(ari)] = float("nan")
+    n_seeds = rows.groupby("method")["seed"].nunique().astype(str)
+    found.insert(0, "seeds", n_seeds.reindex(found.index, fill_value="-"))
     return found
 
 
@@ -91,21 +111,27 @@ def filled(text: str, name: str, content: str) -> str:
     return f"{before}{begin}\n{content}\n{after}"
 
 
-def tables_of(rows: pd.DataFrame, name: str) -> str:
+def tables_of(rows: pd.DataFrame, name: str, seeds: pd.DataFrame | None = None) -> str:
     """Both tables of a benchmark as Markdown."""
     task = TASKS[name]
     methods = importlib.import_module(f"benchmarks.methods_{task}").METHODS
     baselines = [method.name for method in methods.values() if method.is_baseline]
     rows = rows.astype({"set": str})
-    overall = summary(rows, tables.read_split(task), baselines)
+    overall = summary(rows, tables.read_split(task), baselines, seeds)
     per_set = seeds_run(rows)
     n_seeds = rows["seed"].nunique()
     return (
-        f"Means over sets, each of {n_seeds} seeds; - where a method was not run on every set:\n\n"
+        "Means over sets; - where a method was not run on every set:\n\n"
         f"{markdown(overall, 'method')}\n\n"
         f"ARI of each set; in brackets the number of seeds where it is not {n_seeds}:\n\n"
         f"{markdown(per_set, 'set')}"
     )
+
+
+def _seeds(path: Path) -> pd.DataFrame | None:
+    """Read the agreement between seeds that lies beside the results, if it does."""
+    beside = path.with_name(f"{path.stem}_seeds.csv")
+    return pd.read_csv(beside, dtype={"set": str}) if beside.is_file() else None
 
 
 def _number(value: float) -> str:
@@ -123,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = filled(
             given.readme.read_text(encoding="utf-8"),
             given.name,
-            tables_of(pd.read_csv(given.csv, dtype={"set": str}), given.name),
+            tables_of(pd.read_csv(given.csv, dtype={"set": str}), given.name, _seeds(given.csv)),
         )
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201

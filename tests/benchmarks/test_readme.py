@@ -38,9 +38,18 @@ def test_a_page_without_markers_is_left_alone(tmp_path, rows, capsys):
 
 def test_a_method_that_lacks_a_set_has_no_mean(rows):
     found = readme.summary(rows, tables.read_split("sc"), ["low", "high"])
-    assert found.loc["high"].isna().all()
+    assert found.loc["high"].drop("seeds").isna().all()
+    assert found.loc["low", "seeds"] == "2"
     assert found.loc["low", "ARI, all sets"] == pytest.approx((0.2 + 0.5 + 0.1) / 3)
     assert found.loc["best baseline per set", "ARI, tuning sets"] == pytest.approx((0.6 + 0.5) / 2)
+
+
+def test_agreement_between_seeds_is_told_where_it_was_measured(rows):
+    seeds = pd.DataFrame({"set": ["a", "b"], "method": "low", "pairwise_ari": [0.9, 0.7]})
+    found = readme.summary(rows, tables.read_split("sc"), ["low"], seeds)
+    assert found.loc["low", "ARI between seeds"] == pytest.approx(0.8)
+    assert found.loc["low", "of the worst set"] == pytest.approx(0.7)
+    assert "ARI between seeds" not in readme.summary(rows, tables.read_split("sc"), ["low"])
 
 
 def test_fewer_seeds_are_said(rows):
