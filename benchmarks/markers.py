@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             table = evaluate(name, files[name])
             with atomic_path(done) as part:
                 table.to_csv(part, index=False, float_format="%.6g")
-        tables.append(pd.read_csv(done))
+        tables.append(pd.read_csv(done, dtype={"set": str}))
     if not tables:
         return 1
     rows = pd.concat(tables, ignore_index=True)
