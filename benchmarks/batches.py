@@ -21,6 +21,7 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.common import renew
 from scrcl.clustering import consensus_clusters
 from scrcl.clustering.batches import correct
 from scrcl.clustering.partitions import leading_components
@@ -143,12 +144,7 @@ def main() -> None:
     args = parser.parse_args()
     warnings.filterwarnings("ignore")  # jax finds no accelerator
     for name in args.set or SETS:
-        table = with_means(pd.DataFrame(measure(name, args.data_dir)))
-        if args.out.exists():
-            before = pd.read_csv(args.out)
-            table = pd.concat([before[before["set"] != name], table])
-        table.round(4).to_csv(args.out, index=False)
-        print(table[table["set"] == name].round(3).to_string(index=False))  # noqa: T201
+        renew(args.out, "set", name, with_means(pd.DataFrame(measure(name, args.data_dir))))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+import pandas as pd
+
 from scrcl.experiment.source import Source, load
 from scrcl.metrics import score, spatial_scores
 from scrcl.results.atomic import write_json
@@ -190,6 +192,16 @@ def scored(found: Found, data: Dataset, job: Job) -> Cell:
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1),
         "labels": " ".join(map(str, found.labels)),
     }
+
+
+def renew(path: Path, column: str, name: str, rows: pd.DataFrame) -> None:
+    """Put rows into a table on disk, in place of those that have ``name`` in ``column``; print them."""
+    table = rows
+    if path.exists():
+        before = pd.read_csv(path)
+        table = pd.concat([before[before[column] != name], rows])
+    table.round(4).to_csv(path, index=False)
+    print(rows.round(3).to_string(index=False))  # noqa: T201
 
 
 def limit_threads(n_threads: int) -> None:

@@ -25,8 +25,9 @@ from sklearn.preprocessing import StandardScaler
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.common import Stopwatch
+from benchmarks.common import Stopwatch, renew
 from scrcl import ScRCL
+from scrcl.data import basis
 from scrcl.data.expression import log_expression
 from scrcl.model import UNKNOWN
 
@@ -218,13 +219,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
     warnings.filterwarnings("ignore")  # those of the baselines
+    basis.MIN_FOUND = 0.0  # so that it can be seen what prediction is refused for
     for name in args.pair or PAIRS:
-        table = pd.DataFrame(rows(name, args.data_dir))
-        if args.out.exists():
-            before = pd.read_csv(args.out)
-            table = pd.concat([before[before["pair"] != name], table])
-        table.round(4).to_csv(args.out, index=False)
-        print(table[table["pair"] == name].round(3).to_string(index=False))  # noqa: T201
+        renew(args.out, "pair", name, pd.DataFrame(rows(name, args.data_dir)))
 
 
 if __name__ == "__main__":

@@ -14,9 +14,8 @@ from scrcl.config import configs_dir, load_config, override, paper_defaults, to_
 from scrcl.data.prepare import Prepared, prepare
 from scrcl.experiment.protocols import Oracle
 from scrcl.model import Setup, Spots, make_setup
-from scrcl.model.learn import embedding, run_seed
+from scrcl.model.learn import embedding, run_seed, train
 from scrcl.seed import resolve_device
-from scrcl.train import fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -127,17 +126,7 @@ def clusterings(config: Config, variants: Mapping[str, Variant]) -> Runner:
 
 
 def _learned(setup: Setup, seed: int) -> NDArray[np.float32]:
-    config = setup.config
-    assert config.model.n_latent is not None
-    trained = fit(
-        setup.inputs,
-        config.model,
-        config.train,
-        n_latent=config.model.n_latent,
-        seed=seed,
-        device=setup.device,
-    )
-    return embedding(trained.views, config.cluster.embedding)
+    return embedding(train(setup, seed).views, setup.config.cluster.embedding)
 
 
 class Material(NamedTuple):

@@ -69,8 +69,7 @@ def add_run(parser: argparse.ArgumentParser, task: Task) -> None:
 def add_degs(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the search for marker genes."""
     which = parser.add_argument_group("data")
-    which.add_argument("--dataset", metavar="NAME", help="newest run of this data set")
-    which.add_argument("--run", metavar="RUN", help="name of a run, or path of its folder")
+    add_choice_of_run(which)
     which.add_argument(
         "--input", metavar="PATH", type=Path, help="data to use instead of the run's"
     )
@@ -145,6 +144,23 @@ def add_data_dir(group: argparse._ActionsContainer) -> None:
     )
 
 
+def add_choice_of_run(group: argparse._ActionsContainer) -> None:
+    """Add the flags that name a finished run."""
+    group.add_argument("--dataset", metavar="NAME", help="newest run of this data set")
+    group.add_argument("--run", metavar="RUN", help="name of a run, or path of its folder")
+
+
+def add_out(group: argparse._ActionsContainer, about: str) -> None:
+    """Add the flag for the folder of all results."""
+    group.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help=about)
+
+
+def add_manners(group: argparse._ActionsContainer, replaced: str = "replace what is there") -> None:
+    """Add the flags that every command that writes has."""
+    group.add_argument("--overwrite", action="store_true", help=replaced)
+    group.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("settings")
     which = group.add_mutually_exclusive_group()
@@ -193,15 +209,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
-    group.add_argument(
-        "--out",
-        type=Path,
-        default=Path("results"),
-        metavar="DIR",
-        help="folder of results (./results)",
-    )
-    group.add_argument("--overwrite", action="store_true", help="replace what is there")
-    group.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    add_out(group, "folder of results (./results)")
+    add_manners(group)
 
 
 def _n_clusters(text: str) -> Wanted:

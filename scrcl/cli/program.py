@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scrcl.cli import tell
-from scrcl.cli.arguments import ABOUT, Parser, add_data_dir, add_degs, add_run, new_parser
+from scrcl.cli.arguments import (
+    ABOUT,
+    Parser,
+    add_choice_of_run,
+    add_data_dir,
+    add_degs,
+    add_manners,
+    add_out,
+    add_run,
+    new_parser,
+)
 from scrcl.cli.complete import SHELLS, script
 from scrcl.cli.main import chosen_run, draw_degs, guarded, logging_to_stderr, run
 from scrcl.datasets import DATASETS
@@ -57,8 +67,7 @@ def _add_fetch(parser: Parser) -> None:
     parser.add_argument(
         "--mirror", metavar="URL", help="folder with a copy of the sources, URL/NAME/FILE, first"
     )
-    parser.add_argument("--overwrite", action="store_true", help="download again what is there")
-    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    add_manners(parser, "download again what is there")
 
 
 def _fetch(args: argparse.Namespace) -> None:
@@ -87,8 +96,7 @@ def _add_convert(parser: Parser) -> None:
     parser.add_argument(
         "--obs", metavar="FILE", type=Path, help="table of the cells, with their names first"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
-    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    add_manners(parser)
 
 
 def _convert(args: argparse.Namespace) -> None:
@@ -100,13 +108,7 @@ def _convert(args: argparse.Namespace) -> None:
 
 def _add_list(parser: Parser) -> None:
     add_data_dir(parser)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("results"),
-        metavar="DIR",
-        help="where runs are (./results)",
-    )
+    add_out(parser, "where runs are (./results)")
 
 
 def _list(args: argparse.Namespace) -> None:
@@ -116,15 +118,8 @@ def _list(args: argparse.Namespace) -> None:
 
 
 def _add_report(parser: Parser) -> None:
-    parser.add_argument("--dataset", metavar="NAME", help="newest run of this data set")
-    parser.add_argument("--run", metavar="RUN", help="name of a run, or path of its folder")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("results"),
-        metavar="DIR",
-        help="where runs are (./results)",
-    )
+    add_choice_of_run(parser)
+    add_out(parser, "where runs are (./results)")
 
 
 def _report(args: argparse.Namespace) -> None:

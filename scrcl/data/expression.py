@@ -55,6 +55,18 @@ def log_expression(adata: ad.AnnData) -> ad.AnnData:
     return expression
 
 
+def gene_names(adata: ad.AnnData) -> pd.Index:
+    """Return the genes that `log_expression` would give, without computing it.
+
+    Raises
+    ------
+    InputError
+        As `log_expression` does.
+    """
+    check_adata(adata)
+    return unique_names(find_values(adata).var_names, "gene", [])
+
+
 def count_matrix(adata: ad.AnnData) -> tuple[CSR, pd.Index]:
     """Return the counts of every gene, (n_obs, n_genes), and the gene names.
 

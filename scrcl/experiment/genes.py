@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scrcl.data.expression import log_expression
+from scrcl.data.expression import gene_names, log_expression
 from scrcl.markers import (
     association_table,
     module_activity,
@@ -59,7 +59,7 @@ def marker_lists(path: Path | None, data: Dataset) -> dict[str, list[str]]:
     """
     if path is None:
         return {}
-    names = log_expression(data.without_labels()).var_names
+    names = gene_names(data.without_labels())
     lists, notes = present_markers(names, read_marker_lists(path))
     for note in notes:
         log.warning("%s", note)

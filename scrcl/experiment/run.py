@@ -25,6 +25,7 @@ from scrcl.experiment.together import announce, follow
 from scrcl.experiment.writeup import write_up
 from scrcl.metrics import pairwise_ari, score
 from scrcl.model import ScRCL, Setup, make_setup, spots_of
+from scrcl.model.learn import network_inputs
 from scrcl.results import SeedResult, annotated, check_free, summarize, writing
 from scrcl.seed import resolve_device
 
@@ -131,11 +132,13 @@ def take_part(experiment: Experiment) -> None:
     data = load(experiment.source)
     prepared = _prepare(data, experiment)
     truth = _truth(data, prepared, experiment)
-    setup = make_setup(
-        prepared,
-        experiment.config,
+    device = resolve_device(experiment.device)
+    setup = Setup(  # without components: it does not cluster
+        config=experiment.config,
         n_clusters=resolve_n_clusters(experiment, truth, len(prepared.obs_names)),
-        device=resolve_device(experiment.device),
+        device=device,
+        prepared=prepared,
+        inputs=network_inputs(prepared, experiment.config, device),
     )
     follow(setup, lambda seed: Checkpoint(path=experiment.run.checkpoint(seed)))
 

@@ -14,8 +14,7 @@ import torch
 import torch.distributed as dist
 
 from scrcl._validate import InputError
-from scrcl.model.learn import width_of_latent
-from scrcl.train import fit
+from scrcl.model.learn import train
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,17 +62,7 @@ def announce(seed: int | None) -> None:
 def follow(setup: Setup, checkpoint: Callable[[int], Checkpoint]) -> None:
     """Train along with the first process until it has no more seeds."""
     while (seed := _next_seed()) is not None:
-        assert setup.inputs is not None  # `processes` has seen to it
-        fit(
-            setup.inputs,
-            setup.config.model,
-            setup.config.train,
-            n_latent=width_of_latent(setup.n_clusters),
-            seed=seed,
-            device=setup.device,
-            keep=setup.config.train.selection,
-            checkpoint=checkpoint(seed),
-        )
+        train(setup, seed, checkpoint=checkpoint(seed))
 
 
 def _next_seed() -> int | None:

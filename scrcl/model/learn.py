@@ -192,18 +192,7 @@ def run_seed(
     cfg = setup.config
     if setup.inputs is None:
         return _without_network(setup, seed)
-    trained = fit(
-        setup.inputs,
-        cfg.model,
-        cfg.train,
-        n_latent=width_of_latent(setup.n_clusters),
-        seed=seed,
-        device=setup.device,
-        keep=cfg.train.selection,
-        on_epoch=on_epoch,
-        progress=setup.progress,
-        checkpoint=checkpoint,
-    )
+    trained = train(setup, seed, on_epoch=on_epoch, checkpoint=checkpoint)
     views, epoch = trained.views, cfg.train.n_epochs
     if trained.best_views is not None and trained.best_epoch is not None:
         views, epoch = trained.best_views, trained.best_epoch
@@ -217,6 +206,30 @@ def run_seed(
         epoch=epoch,
         fitted=trained,
         views=views,
+    )
+
+
+def train(
+    setup: Setup,
+    seed: int,
+    *,
+    on_epoch: EpochHook | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Fit:
+    """Train the network of a seed; the arguments are those of `run_seed`."""
+    assert setup.inputs is not None  # without them there is nothing to train
+    cfg = setup.config
+    return fit(
+        setup.inputs,
+        cfg.model,
+        cfg.train,
+        n_latent=_width_of_latent(setup.n_clusters),
+        seed=seed,
+        device=setup.device,
+        keep=cfg.train.selection,
+        on_epoch=on_epoch,
+        progress=setup.progress,
+        checkpoint=checkpoint,
     )
 
 
@@ -264,7 +277,7 @@ def refined_by_vote(found: Clustering, n_voters: int, spots: Spots | None) -> Cl
     return replace(found, labels=labels, stability=stability)
 
 
-def width_of_latent(n_clusters: NClusters) -> int:
+def _width_of_latent(n_clusters: NClusters) -> int:
     """Width of the refined views where the configuration leaves it open: the paper takes k."""
     if isinstance(n_clusters, tuple):
         return n_clusters[1]

@@ -37,15 +37,8 @@ class SparseInputs(NamedTuple):
         The first layer of the GCN view sees the true neighbours, whether in the batch or not; the
         second one and the losses see those in the batch.
         """
-        x0 = self.smoothed(cells, self.n_smooth[0])
         adj = self.adj[cells][:, cells]
-        return Inputs(
-            x=torch.from_numpy(x0),
-            ax=torch.from_numpy(self.smoothed(cells, self.n_smooth[1] + 1)),
-            gx=torch.from_numpy(np.asarray(self.norm_genes @ x0.T)),
-            adj=csr_tensor(adj),
-            norm_adj=csr_tensor(_normalized(adj)),
-        )
+        return self._dense(cells, adj, _normalized(adj))
 
     def mix(self, weight: Tensor) -> Tensor:
         """Mix the cells into the genes, ``S_B X0^T W^T``, (n_genes, n_latent), on the CPU.
@@ -62,14 +55,16 @@ class SparseInputs(NamedTuple):
 
     def rows(self, own: slice) -> Inputs:
         """Dense inputs of one process: of some cells, with their links to all."""
-        cells = np.arange(self.x.shape[0])[own]
+        return self._dense(np.arange(self.x.shape[0])[own], self.adj[own], self.norm_adj[own])
+
+    def _dense(self, cells: NDArray[np.intp], adj: CSR, norm_adj: CSR) -> Inputs:
         x0 = self.smoothed(cells, self.n_smooth[0])
         return Inputs(
             x=torch.from_numpy(x0),
             ax=torch.from_numpy(self.smoothed(cells, self.n_smooth[1] + 1)),
             gx=torch.from_numpy(np.asarray(self.norm_genes @ x0.T)),
-            adj=csr_tensor(self.adj[own]),
-            norm_adj=csr_tensor(self.norm_adj[own]),
+            adj=csr_tensor(adj),
+            norm_adj=csr_tensor(norm_adj),
         )
 
     def smoothed(self, cells: NDArray[np.intp], times: int) -> NDArray[np.float32]:
