@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anndata as ad
-import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
 from scrcl._keys import SPATIAL, SPATIAL_GRAPH
 from scrcl._validate import check_key
+from scrcl.data.lazy import load
 from scrcl.data.validate import grouping
 
 if TYPE_CHECKING:
@@ -42,25 +42,21 @@ def bare(adata: ad.AnnData, columns: Iterable[str] = (), *, layer: str | None = 
     obsp = {SPATIAL_GRAPH: adata.obsp[SPATIAL_GRAPH]} if SPATIAL_GRAPH in adata.obsp else {}
     if layer is not None:
         X = check_key(dict(adata.layers), layer, "layer", hint="Check its name.")
-        return ad.AnnData(_in_memory(X), obs=obs, var=names, obsm=obsm, obsp=obsp)
+        return ad.AnnData(_as_matrix(X), obs=obs, var=names, obsm=obsm, obsp=obsp)
     raw = adata.raw
     return ad.AnnData(
-        _in_memory(adata.X),
+        _as_matrix(adata.X),
         obs=obs,
         var=names,
         obsm=obsm,
         obsp=obsp,
         # anndata 0.13 counts X among the layers, under None.
-        layers={key: _in_memory(adata.layers[key]) for key in adata.layers if key is not None},
-        raw=None if raw is None else {"X": _in_memory(raw.X), "var": raw.var[[]]},
+        layers={key: _as_matrix(adata.layers[key]) for key in adata.layers if key is not None},
+        raw=None if raw is None else {"X": _as_matrix(raw.X), "var": raw.var[[]]},
     )
 
 
-def _in_memory(matrix: Any) -> Any:
-    """Load what a backed AnnData leaves on disk; matrices become arrays that AnnData knows."""
-    X: Any = matrix.to_memory() if hasattr(matrix, "to_memory") else matrix
-    if X is None or isinstance(X, np.ndarray):
-        return X
-    if hasattr(X, "format"):  # sparse
-        return X if X.format in {"csr", "csc"} else sp.csr_matrix(X)
-    return np.asarray(X)
+def _as_matrix(matrix: Any) -> Any:
+    """Load what a backed AnnData leaves on disk, if it fits; the rest become arrays it knows."""
+    X: Any = load(matrix)
+    return sp.csr_matrix(X) if getattr(X, "format", "csr") not in {"csr", "csc"} else X

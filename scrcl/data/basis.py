@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from scrcl._validate import InputError
+from scrcl.data.lazy import each_block, in_memory
 from scrcl.data.validate import check_adata, unique_names
 from scrcl.data.values import find_values
 
@@ -161,9 +162,12 @@ def new_cells(adata: AnnData, basis: Basis) -> NewCells:
     places = np.flatnonzero(columns >= 0)
     common = names.get_indexer(basis.all_genes)
     counted = common >= 0
-    totals = np.asarray(values.X[:, common[counted]].sum(1), np.float64).ravel()
+    by_cell = each_block(
+        values.X[:, common[counted]], lambda rows: np.asarray(rows.sum(1), np.float64).ravel()
+    )
+    totals = np.concatenate(by_cell)
     kept = totals > 0
-    chosen = values.X[:, columns[places]][kept]
+    chosen = in_memory(values.X[:, columns[places]])[kept]
     logs = chosen
     if values.kind != "log":
         target = (basis.target_sum or 1e4) * basis.shares[counted].sum()

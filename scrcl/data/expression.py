@@ -10,6 +10,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from scrcl._validate import InputError, check_one_of
+from scrcl.data.lazy import in_memory
 from scrcl.data.preprocess import log_normalize
 from scrcl.data.validate import check_adata, unique_names
 from scrcl.data.values import COUNT_LAYERS, find_values
@@ -46,12 +47,12 @@ def log_expression(adata: ad.AnnData) -> ad.AnnData:
     check_adata(adata)
     values = find_values(adata)
     var = pd.DataFrame(index=unique_names(values.var_names, "gene", []))
-    expression = ad.AnnData(values.X, obs=adata.obs.copy(), var=var)
+    expression = ad.AnnData(in_memory(values.X), obs=adata.obs.copy(), var=var)
     if values.kind != "log":
         return log_normalize(expression)
     base = adata.uns.get("log1p", {}).get("base")
     if base is not None:
-        expression.X = values.X * np.float32(np.log(base))
+        expression.X = expression.X * np.float32(np.log(base))
     return expression
 
 
@@ -82,7 +83,7 @@ def count_matrix(adata: ad.AnnData) -> tuple[CSR, pd.Index]:
             f"Keep them in X, .raw or one of layers {COUNT_LAYERS}."
         )
         raise InputError(msg)
-    return values.X, unique_names(values.var_names, "gene", [])
+    return in_memory(values.X), unique_names(values.var_names, "gene", [])
 
 
 def group_labels(adata: ad.AnnData, key: str) -> pd.Categorical:

@@ -9,6 +9,8 @@ import anndata as ad
 import numpy as np
 import scanpy as sc
 
+from scrcl.data.lazy import is_lazy
+
 if TYPE_CHECKING:
     import pandas as pd
     import scipy.sparse as sp
@@ -65,6 +67,9 @@ def _by_variance(counts: CSR | None, obs: pd.DataFrame, n_hvg: int) -> NDArray[n
     """Choose by ``seurat_v3``; `ValueError` if its curve cannot be fitted."""
     if counts is None:
         msg = "needs counts"
+        raise ValueError(msg)
+    if is_lazy(counts):
+        msg = "needs all counts in memory"
         raise ValueError(msg)
     batches = obs.groupby("batch", observed=True).indices.values() if "batch" in obs else [...]
     n_varying = min(_n_varying(counts[cells]) for cells in batches)

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from scrcl._validate import InputError
 from scrcl.data.basis import MAX_SCALED, Basis
 from scrcl.data.genes import select_genes
+from scrcl.data.lazy import each_block, in_memory, is_lazy
 from scrcl.data.validate import check_adata, grouping, unique_names
 from scrcl.data.values import Values, find_values
 
@@ -54,6 +55,9 @@ def preprocess(
     Data without counts go the same way from where they start: log values are used as they are,
     linear ones (RPKM) are normalised first, and ``"counts"`` falls back to log values.
 
+    Matrices that do not fit into memory are read from disk in blocks, a few times; only the chosen
+    genes are ever in memory.
+
     Parameters
     ----------
     adata
@@ -81,14 +85,19 @@ def preprocess(
     var_names = unique_names(values.var_names, "gene", notes)[genes]
 
     full = ad.AnnData(X, pd.DataFrame(index=obs_names), pd.DataFrame(index=var_names))
-    log_norm = full if values.kind == "log" else log_normalize(full, cfg.target_sum)
+    total = _total(X, values.kind, cfg.target_sum)
+    # scanpy finds the median of the totals by itself, but not on disk.
+    target = total if is_lazy(X) else cfg.target_sum
+    log_norm = full if values.kind == "log" else log_normalize(full, target)
     if batch_key is not None:
         log_norm.obs["batch"] = grouping(adata, batch_key)[kept]
     counts = X if values.kind == "counts" else None
     n_hvg = _as_many_as_cells(log_norm.n_obs) if cfg.n_hvg is None else cfg.n_hvg
     chosen = select_genes(log_norm, counts, n_hvg=n_hvg, flavor=cfg.hvg_flavor, notes=notes)
     log_norm = ad.AnnData(
-        log_norm.X[:, chosen], pd.DataFrame(index=obs_names), pd.DataFrame(index=var_names[chosen])
+        in_memory(log_norm.X[:, chosen]),
+        pd.DataFrame(index=obs_names),
+        pd.DataFrame(index=var_names[chosen]),
     )
     x = _model_input(log_norm.X, counts, chosen, wanted)
     deviations = gene_deviations(log_norm.X) if wanted == "scaled" else None
@@ -99,9 +108,9 @@ def preprocess(
         notes=notes,
         basis=Basis(
             kind=values.kind,
-            target_sum=_total(X, values.kind, cfg.target_sum),
+            target_sum=total,
             all_genes=full.var_names,
-            shares=np.asarray(X.sum(0), np.float64).ravel() / X.sum(dtype=np.float64),
+            shares=_shares(X),
             genes=log_norm.var_names,
             log_means=np.asarray(log_norm.X.mean(0), np.float32).ravel(),
             input_means=np.asarray(x.mean(0), np.float32).ravel(),
@@ -126,7 +135,15 @@ def _total(X: CSR, kind: str, target_sum: float | None) -> float | None:
     """Total that each cell was brought to; ``None`` for values that were logarithms already."""
     if kind == "log" or target_sum is not None:
         return None if kind == "log" else target_sum
-    return float(np.median(np.asarray(X.sum(1)).ravel()))
+    totals = each_block(X, lambda rows: np.asarray(rows.sum(1)).ravel())
+    return float(np.median(np.concatenate(totals)))
+
+
+def _shares(X: CSR) -> NDArray[np.float64]:
+    """Share of each gene in the sum of all values, (n_genes,)."""
+    by_gene = each_block(X, lambda rows: np.asarray(rows.sum(0), np.float64).ravel())
+    total = each_block(X, lambda rows: rows.sum(dtype=np.float64))
+    return np.asarray(sum(by_gene) / sum(total))
 
 
 def _as_many_as_cells(n_obs: int) -> int:
@@ -179,14 +196,14 @@ def _filter(
     """Drop cells that are not asked for or have no count, then genes that no cell is left with."""
     X = values.X
     asked = np.ones(X.shape[0], dtype=bool) if keep is None else np.asarray(keep, dtype=bool)
-    kept = asked & (X.getnnz(1) > 0)
+    kept = asked & (np.concatenate(each_block(X, lambda rows: rows.getnnz(1))) > 0)
     n_empty = int(asked.sum() - kept.sum())
     if n_empty:
         notes.append(f"{n_empty:,} cells without a count take no part and get no cluster")
     if n_left_out := int((~asked).sum()):
         notes.append(f"{n_left_out:,} cells left out as asked")
-    X = X[kept]
-    genes = X.getnnz(0) > 0
+    X = X if kept.all() else X[kept]
+    genes = np.sum(each_block(X, lambda rows: rows.getnnz(0)), axis=0) > 0
     if not genes.any():
         msg = (
             f"{values.source}: got {asked.sum():,} cells of which none has a count, wanted at "
@@ -198,5 +215,6 @@ def _filter(
 
 def _model_input(log_norm: CSR, counts: CSR | None, chosen: NDArray[np.intp], wanted: str) -> CSR:
     if wanted == "counts" and counts is not None:
-        return counts[:, chosen]
+        chosen_counts: CSR = in_memory(counts[:, chosen])
+        return chosen_counts
     return scale_genes(log_norm) if wanted == "scaled" else log_norm

@@ -15,6 +15,7 @@ import scanpy as sc
 from scrcl._keys import SPATIAL, SPATIAL_GRAPH
 from scrcl._validate import InputError, check_one_of
 from scrcl.data.hdf5 import read_h5, read_loom
+from scrcl.data.lazy import open_large
 from scrcl.data.rds import read_rds
 from scrcl.data.tables import TABLE_SUFFIXES, Genes, is_table, read_table
 from scrcl.data.tenx import find_visium, read_10x_matrix, read_visium
@@ -39,7 +40,9 @@ def read(
     A file: ``.h5ad``; ``.h5`` of 10x, of Cell BLAST or with X and Y; ``.loom``; ``.rds`` with a
     SingleCellExperiment or a matrix; a table (``.csv``, ``.tsv``, also ``.gz``). A folder: Visium (Space Ranger 1 and 2), one bin size of
     Visium HD, a 10x matrix folder, or a ``.zarr`` of AnnData or SpatialData. Names of cells and
-    genes come back unique, and what was done to make them so is logged.
+    genes come back unique, and what was done to make them so is logged. Matrices of an AnnData that
+    do not fit into memory stay on disk and are read in blocks when they are needed (dask arrays);
+    that is logged, too.
 
     Parameters
     ----------
@@ -48,7 +51,7 @@ def read(
     task
         ``"st"`` asks for positions in ``obsm["spatial"]`` (or a ready spatial graph).
     backed
-        Leave the matrix of an ``.h5ad`` on disk.
+        Leave the matrix of an ``.h5ad`` on disk whatever its size, as anndata does.
     genes
         Where a table has its genes: in ``rows`` or ``columns``; ``auto`` tells from the names.
 
@@ -102,14 +105,16 @@ def _read_file(path: Path, genes: Genes, *, backed: bool) -> ad.AnnData:
         return _guarded(lambda: read_h5(path), path, "a matrix in HDF5")
     if path.suffix == ".loom":
         return _guarded(lambda: read_loom(path), path, "a loom file")
-    return _guarded(lambda: sc.read_h5ad(path, backed="r" if backed else None), path, "an AnnData")
+    if backed:
+        return _guarded(lambda: sc.read_h5ad(path, backed="r"), path, "an AnnData")
+    return _guarded(lambda: open_large(path) or sc.read_h5ad(path), path, "an AnnData")
 
 
 def _read_folder(path: Path) -> ad.AnnData:
     if path.suffix == ".zarr":
         if (path / "tables").is_dir():
             return _guarded(lambda: _read_spatialdata(path), path, "a SpatialData store")
-        return _guarded(lambda: ad.read_zarr(path), path, "an AnnData zarr")
+        return _guarded(lambda: open_large(path) or ad.read_zarr(path), path, "an AnnData zarr")
     visium = find_visium(path)
     if visium is not None:
         return _guarded(lambda: read_visium(visium), visium, "a Visium folder")

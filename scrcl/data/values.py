@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from scrcl._validate import InputError
+from scrcl.data.lazy import each_block, is_lazy, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,10 +33,20 @@ _CHUNK = 10_000_000
 class Values(NamedTuple):
     """The matrix to work on."""
 
-    X: CSR  # (n_obs, n_vars), float32, sorted, without stored zeros
+    X: CSR  # (n_obs, n_vars), float32, sorted, without stored zeros; or lazy, of such blocks
     var_names: pd.Index
     kind: Kind  # never "scaled"
     source: str  # for messages: "X", "layers['counts']", ".raw"
+
+
+class _Look(NamedTuple):
+    """What some rows of a matrix hold."""
+
+    n_bad: int  # NaN or infinite
+    low: float
+    high: float
+    is_whole: bool
+    totals: NDArray[np.float64]  # of each row
 
 
 def detect_values(X: Any) -> Kind:
@@ -51,13 +62,21 @@ def detect_values(X: Any) -> Kind:
     InputError
         If a value is NaN or infinite, or the matrix does not hold numbers.
     """
-    values = _stored_values(X)
-    _check_finite(values)
-    if values.size and values.min() < 0:
+    looks = each_block(X, _look)
+    if n_bad := sum(look.n_bad for look in looks):
+        msg = (
+            f"got {n_bad:,} values that are NaN or infinite, wanted finite numbers. "
+            "Set them to 0 or drop their cells or genes first."
+        )
+        raise InputError(msg)
+    if min(look.low for look in looks) < 0:
         return "scaled"
-    if all(np.array_equal(chunk, np.rint(chunk)) for chunk in _chunks(values)):
+    if all(look.is_whole for look in looks):
         return "counts"
-    return "other" if values.max() > _MAX_LOG or _same_row_totals(X) else "log"
+    is_linear = max(look.high for look in looks) > _MAX_LOG
+    return (
+        "other" if is_linear or _alike(np.concatenate([look.totals for look in looks])) else "log"
+    )
 
 
 def find_values(adata: AnnData) -> Values:
@@ -73,7 +92,7 @@ def find_values(adata: AnnData) -> Values:
     """
     found: dict[Kind, Values] = {}
     for source, matrix, var_names in _matrices(adata):
-        loaded = _in_memory(matrix)
+        loaded = load(matrix)
         kind = _detect_named(loaded, source)
         if kind not in found:
             found[kind] = Values(loaded, var_names, kind, source)
@@ -94,8 +113,11 @@ def as_csr(X: Any) -> CSR:
     """``X`` as float32 CSR, sorted, without duplicates or stored zeros; ``X`` stays as it is.
 
     Memory is shared with ``X`` where nothing had to change. Indices are 32-bit where they fit: not
-    every routine downstream takes 64-bit ones.
+    every routine downstream takes 64-bit ones. A lazy matrix stays lazy; its blocks will be so.
     """
+    if is_lazy(X):
+        lazy: CSR = X.map_blocks(as_csr, dtype=np.float32, meta=sp.csr_matrix((0, 0)))
+        return lazy
     csr = sp.csr_matrix(X, dtype=np.float32)
     if not csr.has_canonical_format:
         csr = csr.copy()
@@ -117,13 +139,6 @@ def _matrices(adata: AnnData) -> Iterator[tuple[str, Any, pd.Index]]:
         yield "X", adata.X, adata.var_names
     if adata.raw is not None:
         yield ".raw", adata.raw.X, adata.raw.var_names
-
-
-def _in_memory(X: Any) -> Any:
-    """Load what a backed AnnData leaves on disk."""
-    if hasattr(X, "to_memory"):
-        return X.to_memory()
-    return X if sp.issparse(X) else np.asarray(X)
 
 
 def _detect_named(X: Any, source: str) -> Kind:
@@ -149,17 +164,16 @@ def _chunks(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
     return (values[i : i + _CHUNK] for i in range(0, values.size, _CHUNK))
 
 
-def _check_finite(values: NDArray[Any]) -> None:
+def _look(X: Any) -> _Look:
+    values = _stored_values(X)
     n_bad = sum(int(chunk.size - np.isfinite(chunk).sum()) for chunk in _chunks(values))
-    if n_bad:
-        msg = (
-            f"got {n_bad:,} values that are NaN or infinite, wanted finite numbers. "
-            "Set them to 0 or drop their cells or genes first."
-        )
-        raise InputError(msg)
+    if n_bad or not values.size:
+        return _Look(n_bad, 0.0, 0.0, is_whole=True, totals=np.zeros(X.shape[0]))
+    whole = all(np.array_equal(chunk, np.rint(chunk)) for chunk in _chunks(values))
+    totals = np.zeros(0) if whole else np.asarray(X.sum(1), dtype=np.float64).ravel()
+    return _Look(0, float(values.min()), float(values.max()), is_whole=whole, totals=totals)
 
 
-def _same_row_totals(X: Any) -> bool:
-    totals = np.asarray(X.sum(1), dtype=np.float64).ravel()
+def _alike(totals: NDArray[np.float64]) -> bool:
     totals = totals[totals > 0]
     return bool(totals.size > 1 and np.ptp(totals) <= _SAME_TOTAL * totals.mean())

@@ -11,6 +11,7 @@ from scrcl import pl
 from scrcl._keys import CLUSTERS, EMBEDDING, PARAMS, SPATIAL, UMAP
 from scrcl._validate import InputError
 from scrcl.data.expression import log_expression
+from scrcl.data.lazy import loaded_sample
 from scrcl.data.read import read
 from scrcl.markers import (
     Ranking,
@@ -160,6 +161,7 @@ def draw_markers(
     InputError
         If the folder is there already or cannot be written, or a column, group or gene is missing.
     """
+    adata, sampled = loaded_sample(adata)
     if folder.exists() and not replace:
         msg = f"markers: got {folder}, which is there already. --overwrite replaces it."
         raise InputError(msg)
@@ -170,7 +172,7 @@ def draw_markers(
         raise InputError(msg)
     ranking = _rank(adata, expression, question)
     kept = filter_markers(ranking.table)
-    notes = [*ranking.notes, *kept.notes]
+    notes = [*sampled, *ranking.notes, *kept.notes]
     with atomic_folder(folder, replace=replace) as part:
         table = layout(ranking.table, kept.table, n_genes=TABLE_GENES)
         table.to_csv(part / "markers.csv", index=False)

@@ -83,7 +83,8 @@ def _figures(
     cells: ad.AnnData, result: SeedResult, labels: pd.Series | None, slice_key: str | None
 ) -> dict[str, Callable[[], Figure]]:
     """File name to the function that draws it."""
-    clustered = cells[cells.obs[CLUSTERS].notna()].copy()
+    has_cluster = cells.obs[CLUSTERS].notna()
+    clustered = cells if has_cluster.all() else cells[has_cluster].copy()
     shown = _columns(labels) if slice_key is None else [*_columns(labels), slice_key]
     epoch = int(result.metrics["label_free"]["epoch"])
     best = epoch if epoch < len(result.history) else None

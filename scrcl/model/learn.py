@@ -243,8 +243,14 @@ def _without_network(setup: Setup, seed: int) -> LabelFree:
 
 
 def embedding(views: Views, name: str) -> NDArray[np.float32]:
-    """Return what is clustered, (n_obs, n_features): ``z`` = [z1, z2], ``e1``, ``e2``, ``e`` = [e1, e2]."""
-    return np.concatenate([getattr(views, view).numpy() for view in members(name)], axis=1)
+    """Return what is clustered: ``z`` = [z1, z2], ``e1``, ``e2`` or ``e`` = [e1, e2].
+
+    Shape (n_obs, n_features); it may share memory with the views.
+    """
+    if name == "e" and views.e is not None:
+        return views.e.numpy()
+    parts = [getattr(views, view).numpy() for view in members(name)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
 def members(name: str) -> tuple[str, ...]:

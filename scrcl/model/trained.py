@@ -194,7 +194,9 @@ def spots_of(adata: ad.AnnData, kept: NDArray[np.bool_], slice_key: str | None) 
 
 
 def spread(values: NDArray[np.float32], kept: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Values of the kept cells among all cells; NaN for the others."""
+    """Values of the kept cells among all cells, NaN for the others; the same array if all are kept."""
+    if kept.all():
+        return values
     spread = np.full((len(kept), *values.shape[1:]), np.nan, dtype=np.float32)
     spread[kept] = values
     return spread

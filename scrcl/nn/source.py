@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scrcl.nn.inputs import Inputs
+
+
+log = logging.getLogger(__name__)
 
 
 class Source(Protocol):
@@ -77,7 +81,7 @@ class FullBatch:
         """Embed all cells in one go."""
         world = self.world
         own = torch.func.functional_call(model, parameters, (self.inputs,), {"world": world})
-        return Views(*(world.gather(view).cpu() for view in own))
+        return Views(*(world.gather(view).cpu() for view in own[:4]))
 
 
 class MiniBatches:
@@ -101,6 +105,9 @@ class MiniBatches:
         self.inputs = inputs
         self.device = device
         self.world: World | None = None
+        log.info(
+            "mini-batches: a step sees %s of %s cells", f"{batch_size:,}", f"{inputs.x.shape[0]:,}"
+        )
         self.batches: Iterator[NDArray[np.intp]] = sample_batches(inputs.adj, batch_size, seed=seed)
 
     def step(self) -> tuple[Inputs, Tensor]:
@@ -124,7 +131,8 @@ class MiniBatches:
     def _embed(self, model: ScRCLNet) -> Views:
         inputs, refine, gcn = self.inputs, model.refine, model.gcn
         n_obs, n_hidden = inputs.x.shape[0], refine.projector.in_features
-        e1, e2 = torch.empty(2, n_obs, n_hidden)
+        e = torch.empty(n_obs, 2 * n_hidden)
+        e1, e2 = e[:, :n_hidden], e[:, n_hidden:]
         hidden = torch.empty(n_obs, n_hidden)
         for cells in blocks(n_obs):
             x0 = torch.from_numpy(inputs.smoothed(cells, inputs.n_smooth[0])).to(self.device)
@@ -139,10 +147,11 @@ class MiniBatches:
             around = torch.from_numpy(inputs.norm_adj[cells] @ table).to(self.device)
             second = F.leaky_relu_(around.add_(gcn.conv2.bias))
             e2[cells] = F.leaky_relu_(gcn.linear(second)).cpu()
+        del hidden, table  # as large as a view
         weight, bias = refine.fold(genes)
         z1, z2 = torch.empty(2, n_obs, genes.shape[1])
         for cells in blocks(n_obs):
-            for e, z in ((e1, z1), (e2, z2)):
-                z[cells] = refine.apply_to(e[cells].to(self.device), weight, bias).cpu()
-                e[cells] = F.normalize(e[cells])
-        return Views(e1, e2, z1, z2)
+            for view, z in ((e1, z1), (e2, z2)):
+                z[cells] = refine.apply_to(view[cells].to(self.device), weight, bias).cpu()
+                view[cells] = F.normalize(view[cells])
+        return Views(e1, e2, z1, z2, e)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import anndata as ad
@@ -23,9 +24,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+log = logging.getLogger(__name__)
+
 _PANEL = 4.0  # inches
 _MAX_PANELS_ABREAST = 4
 _N_NEIGHBORS = 15
+MAX_LAYOUT = 50_000
+"""Cells that are laid out, at most."""
 
 
 def umap_coordinates(
@@ -59,8 +64,20 @@ def umap_coordinates(
     return coordinates
 
 
-def umap_layout(adata: ad.AnnData, *, seed: int = 0) -> NDArray[np.float32]:
+def umap_layout(
+    adata: ad.AnnData, *, seed: int = 0, max_cells: int = MAX_LAYOUT
+) -> NDArray[np.float32]:
     """Return :func:`umap_coordinates` of the cells that have an embedding, NaN for the others.
+
+    Parameters
+    ----------
+    adata
+        Holds the embedding; not changed.
+    seed
+        Of the layout, and of the sample.
+    max_cells
+        If there are more cells, a random sample of as many is laid out, and the others have NaN: no
+        figure can show more points, and the layout would take longer than everything before it.
 
     Raises
     ------
@@ -69,7 +86,10 @@ def umap_layout(adata: ad.AnnData, *, seed: int = 0) -> NDArray[np.float32]:
     """
     check_one_of(EMBEDDING, "obsm key", list(adata.obsm), hint="Run scrcl first.")
     embedding = np.asarray(adata.obsm[EMBEDDING])
-    there = np.isfinite(embedding).all(axis=1)
+    there = np.flatnonzero(np.isfinite(embedding.sum(axis=1)))
+    if len(there) > max_cells:
+        log.info("umap: of %s random cells of %s", f"{max_cells:,}", f"{len(there):,}")
+        there = np.sort(np.random.default_rng(seed).choice(there, max_cells, replace=False))
     cells = ad.AnnData(obs=pd.DataFrame(index=adata.obs_names[there]))
     cells.obsm[EMBEDDING] = embedding[there]
     layout = np.full((adata.n_obs, 2), np.nan, dtype=np.float32)

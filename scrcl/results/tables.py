@@ -95,8 +95,10 @@ def annotated(adata: ad.AnnData, result: SeedResult, params: Mapping[str, object
     if result.confidence is not None:
         confidence = np.asarray(result.confidence, dtype=np.float32)[result_of]
         shared.obs[CONFIDENCE] = np.where(has_cluster, confidence, np.float32("nan"))
-    embedding = np.asarray(result.embedding)[result_of]
-    embedding[~has_cluster] = np.nan
+    embedding = np.asarray(result.embedding)
+    if not np.array_equal(rows, np.arange(len(names))):  # else it is used as it is: it may be large
+        embedding = embedding[result_of]
+        embedding[~has_cluster] = np.nan
     shared.obsm[EMBEDDING] = embedding
     shared.uns[PARAMS] = {"seed": result.seed, **params}
     if result.associations is not None:

@@ -8,6 +8,7 @@ from matplotlib.collections import PathCollection
 from scrcl._keys import CLUSTERS, CONFIDENCE, EMBEDDING
 from scrcl._validate import InputError
 from scrcl.pl import save, umap, umap_coordinates
+from scrcl.pl.embedding import umap_layout
 from scrcl.pl.style import RASTERIZE_FROM
 from tests.pl.conftest import repeated
 
@@ -33,6 +34,20 @@ def test_the_layout_depends_on_the_embedding_and_the_seed_only(result):
     assert not np.array_equal(first, umap_coordinates(result, seed=1))
     assert set(result.obsm) == {EMBEDDING}
     assert not result.uns
+
+
+@pytest.mark.timeout(600)
+def test_of_very_many_cells_a_random_sample_is_laid_out(result):
+    result.obsm[EMBEDDING] = result.obsm[EMBEDDING].copy()
+    result.obsm[EMBEDDING][:5] = np.nan
+    layout = umap_layout(result, max_cells=30)
+    shown = np.isfinite(layout).all(axis=1)
+    assert shown.sum() == 30
+    assert not shown[:5].any()
+    assert not shown[5:35].all()
+    assert np.array_equal(layout, umap_layout(result, max_cells=30), equal_nan=True)
+    drawn = umap(result, coordinates=layout)
+    assert np.isfinite(dots(drawn.axes[0]).get_offsets()).all()
 
 
 def test_a_handful_of_cells_has_a_layout_too(result):
