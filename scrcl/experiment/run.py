@@ -113,6 +113,7 @@ def run_experiment(experiment: Experiment) -> Outcome:
                 announce(seed)
                 result, model = _one_seed(setup, cells, seed, experiment)
                 writer.write_seed(result, save_model=model.save)
+                del result, model  # which may be as large as the data
         announce(None)
         names = suggest_names(experiment.run, experiment.seeds[0], data, lists)
         summary = _finish(writer, experiment, data, prepared, names=names)
