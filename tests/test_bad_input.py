@@ -306,6 +306,7 @@ def test_labels_on_cells_that_take_no_part_are_no_labels(
         pytest.param(["--seeds", "-1"], "seed: got -1", id="negative seed"),
         pytest.param(["--epochs", "0"], "train.n_epochs: got 0", id="no epochs"),
         pytest.param(["--epochs", "ten"], "train.n_epochs: got 'ten'", id="epochs in words"),
+        pytest.param(["--precision", "half"], "invalid choice: 'half'", id="unknown precision"),
         pytest.param(["--set", "learning_rate=1"], "unknown key: got 'learning_rate'", id="key"),
         pytest.param(["--set", "lr=-1"], "train.lr: got -1.0, .* above 0", id="value"),
         pytest.param(["--set", "lr"], "--set: invalid", id="no value"),

@@ -174,12 +174,14 @@ def test_quiet_prints_nothing_but_the_json_line(runner: Runner, adata_sc: ad.Ann
 
 
 def test_flags_land_in_the_saved_configuration(runner: Runner, adata_sc: ad.AnnData) -> None:
-    flags = ("--epochs", 3, "--selection", "min_loss", "--set", "dropout=0.5", "--set", "lr=1e-5")
+    flags = ("--epochs", 3, "--selection", "min_loss", "--precision", "bfloat16")
+    flags += ("--set", "dropout=0.5", "--set", "lr=1e-5")
 
     run = runner.fast("sc", adata_sc, *flags)
 
     saved = (run / "config.yaml").read_text()
-    for line in ("n_epochs: 3", "selection: min_loss", "dropout: 0.5", "lr: 1.0e-05"):
+    wanted = ("n_epochs: 3", "selection: min_loss", "precision: bfloat16", "dropout: 0.5")
+    for line in (*wanted, "lr: 1.0e-05"):
         assert line in saved
 
 

@@ -180,6 +180,11 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--epochs", metavar="N", help="override train.n_epochs")
     group.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        help="override train.precision, of the encoders during training",
+    )
+    group.add_argument(
         "--selection", choices=("last", "min_loss"), help="override train.selection, the epoch used"
     )
     group.add_argument(

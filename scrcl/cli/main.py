@@ -187,6 +187,8 @@ def _override(config: Config, args: argparse.Namespace) -> Config:
     values: dict[str, object] = {}
     if args.epochs is not None:
         values["train.n_epochs"] = args.epochs
+    if args.precision is not None:
+        values["train.precision"] = args.precision
     if args.selection is not None:
         values["train.selection"] = args.selection
     if getattr(args, "official_filter", False):

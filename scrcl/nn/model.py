@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from scrcl.nn.encoder import GCNEncoder, MLPEncoder
 from scrcl.nn.inputs import Inputs
 from scrcl.nn.refine import GeneRefinement
+from scrcl.nn.unit import unit_rows
 from scrcl.nn.world import World
 
 
@@ -83,4 +83,4 @@ class ScRCLNet(nn.Module):
         if refine:
             at_hand = world.rows if cells is None else cells
             z1, z2 = self.refine(h1, h2, inputs.gx, cells=at_hand, world=world)
-        return Views(F.normalize(h1), F.normalize(h2), z1, z2)
+        return Views(unit_rows(h1), unit_rows(h2), z1, z2)

@@ -64,11 +64,17 @@ class World:
         return torch.cat([part[:n] for part, n in zip(parts, lengths, strict=True)])
 
     def dropout(self, x: Tensor, probability: float, *, training: bool) -> Tensor:
-        """Dropout of rows as a single process draws it, so that their number changes nothing."""
-        if self.size == 1 or not training or not probability:
-            return F.dropout(x, probability, training)
-        kept = x.new_empty(self.n_obs, x.shape[1]).bernoulli_(1 - probability)[self.rows]
-        return x * kept.div_(1 - probability)
+        """Dropout of rows as a single process draws it, so that their number changes nothing.
+
+        Its mask is of bytes: as floats, torch's own on the CPU is as large as ``x``.
+        """
+        if not training or not probability:
+            return x
+        if self.size == 1 and x.is_cuda:
+            return F.dropout(x, probability)  # one kernel
+        every = torch.empty(self.n_obs, x.shape[1], dtype=torch.bool, device=x.device)
+        kept = every.bernoulli_(1 - probability)[self.rows]
+        return (x * kept).mul_(1 / (1 - probability))
 
     def _start(self, rank: int) -> int:
         return rank * self.n_obs // self.size

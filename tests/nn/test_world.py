@@ -7,9 +7,11 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from torch.nn import functional as F
 
 from scrcl.config import ModelConfig, TrainConfig
 from scrcl.nn.world import World
+from scrcl.seed import seeded
 from scrcl.train import fit
 from tests.nn import dense
 
@@ -70,3 +72,13 @@ def test_a_process_alone_hears_itself():
     assert world.total(x) is x
     assert world.gather(x) is x
     assert dataclasses.astuple(world) == (0, 1, 4)
+
+
+def test_dropout_is_that_of_torch_bit_for_bit():
+    x = torch.rand(5, 7, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    drawn = []
+    for dropout in (lambda: World(n_obs=5).dropout(x, 0.3, training=True), lambda: F.dropout(x, 0.3)):
+        with seeded(1):
+            out = dropout()
+            drawn.append((out, torch.autograd.grad(out.sum(), x)[0], torch.rand(1)))
+    torch.testing.assert_close(*drawn, rtol=0, atol=0)
