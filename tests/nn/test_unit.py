@@ -24,5 +24,7 @@ def test_rows_of_zeros_are_treated_as_torch_treats_them():
 
     assert (unit_rows(h)[2] == 0).all()
     torch.testing.assert_close(unit_rows(h), F.normalize(h))
-    ours, torchs = (torch.autograd.grad((f(h) * weights).sum(), h) for f in (unit_rows, F.normalize))
+    ours, torchs = (
+        torch.autograd.grad((f(h) * weights).sum(), h) for f in (unit_rows, F.normalize)
+    )
     torch.testing.assert_close(ours, torchs)

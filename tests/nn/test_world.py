@@ -77,7 +77,10 @@ def test_a_process_alone_hears_itself():
 def test_dropout_is_that_of_torch_bit_for_bit():
     x = torch.rand(5, 7, generator=torch.Generator().manual_seed(0), requires_grad=True)
     drawn = []
-    for dropout in (lambda: World(n_obs=5).dropout(x, 0.3, training=True), lambda: F.dropout(x, 0.3)):
+    for dropout in (
+        lambda: World(n_obs=5).dropout(x, 0.3, training=True),
+        lambda: F.dropout(x, 0.3),
+    ):
         with seeded(1):
             out = dropout()
             drawn.append((out, torch.autograd.grad(out.sum(), x)[0], torch.rand(1)))
