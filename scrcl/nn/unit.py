@@ -33,4 +33,5 @@ class _UnitRows(torch.autograd.Function):
         along = torch.linalg.vecdot(grad, e)[:, None]
         # Of a row that was too short, the length is a constant.
         along = along.masked_fill(length <= _SHORTEST, 0)
-        return torch.addcmul(grad, e, along, value=-1).div_(length)
+        across: Tensor = torch.addcmul(grad, e, along, value=-1)
+        return across.div_(length)

@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import dense_step, speed
 from scrcl.config import paper_defaults
 from scrcl.nn import Views
+from scrcl.seed import seeded
 from tests.nn import dense
 
 CPU = torch.device("cpu")
@@ -39,8 +40,7 @@ def test_both_steps_have_the_same_losses_and_gradients(config):
     for kind in ("ours", "dense"):
         trainer = speed.make_trainer(kind, inputs, config, CPU)
         trainer.model.double()
-        with torch.random.fork_rng():
-            torch.manual_seed(0)  # dropout
+        with seeded(0):  # dropout
             losses = trainer.losses()
         losses.total.backward()
         gradients = [weight.grad for weight in trainer.model.parameters()]
