@@ -22,7 +22,7 @@ class _UnitRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, h: Tensor) -> Tensor:
         length = torch.linalg.vector_norm(h, dim=1, keepdim=True).clamp_min_(_SHORTEST)
-        e = h / length
+        e: Tensor = h / length
         ctx.save_for_backward(e, length)
         return e
 
@@ -33,5 +33,4 @@ class _UnitRows(torch.autograd.Function):
         along = torch.linalg.vecdot(grad, e)[:, None]
         # Of a row that was too short, the length is a constant.
         along = along.masked_fill(length <= _SHORTEST, 0)
-        across: Tensor = torch.addcmul(grad, e, along, value=-1)
-        return across.div_(length)
+        return torch.addcmul(grad, e, along, value=-1).div_(length)
