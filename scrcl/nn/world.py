@@ -72,8 +72,10 @@ class World:
             return x
         if self.size == 1 and x.is_cuda:
             return F.dropout(x, probability)  # one kernel
-        every = torch.empty(self.n_obs, x.shape[1], dtype=torch.bool, device=x.device)
-        kept = every.bernoulli_(1 - probability)[self.rows]
+        n_rows = len(x) if self.size == 1 else self.n_obs
+        every = torch.empty(n_rows, x.shape[1], dtype=torch.bool, device=x.device)
+        kept = every.bernoulli_(1 - probability)
+        kept = kept if self.size == 1 else kept[self.rows]
         return (x * kept).mul_(1 / (1 - probability))
 
     def _start(self, rank: int) -> int:
