@@ -1,8 +1,9 @@
 """A training step with the formulas as the paper's code has them: dense, n_obs x n_obs.
 
-What ``speed.py`` compares ours with. Encoders, dropout, gene module and optimiser are the package's
-own, so that the difference is that of the formulas: A and S(A) are dense matrices, and the losses of
-all pairs of cells are evaluated pair by pair.
+What ``speed.py`` compares ours with: the definitions, as in ``tests/nn/dense.py``, with products of
+whole matrices where these spell out every pair. A and S(A) are dense, S(A) X1 is computed at every
+step, cells are projected onto genes, and the losses look at all pairs of cells. Weights, dropout and
+optimiser are the package's own.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from scrcl.nn.losses import Losses
+from scrcl.nn.model import Views
 from scrcl.nn.source import FullBatch
+from scrcl.nn.world import World
 from scrcl.train import Trainer
 
 if TYPE_CHECKING:
     from scrcl.nn.inputs import Inputs
-    from scrcl.nn.model import Views
+    from scrcl.nn.model import ScRCLNet
 
 
 class DenseTrainer(Trainer):
@@ -30,7 +33,7 @@ class DenseTrainer(Trainer):
         self.model.train()
         cfg, (inputs, _) = self.cfg, self.source.step()
         return combine(
-            self.model(inputs, world=self.source.world),
+            views(self.model, inputs),
             inputs.adj,
             temperature=self.temperature,
             weights=(cfg.lambda_hea, cfg.lambda_ndc, cfg.lambda_cvc),
@@ -41,6 +44,24 @@ def dense_source(inputs: Inputs, device: torch.device) -> FullBatch:
     """Give each step all cells, with both graphs as dense matrices."""
     dense = inputs._replace(adj=inputs.adj.to_dense(), norm_adj=inputs.norm_adj.to_dense())
     return FullBatch(dense, device)
+
+
+def views(model: ScRCLNet, inputs: Inputs) -> Views:
+    """Embed cells; both views see the same X, as neither is smoothed."""
+    mlp, gcn, refine, norm_adj = model.mlp, model.gcn, model.refine, inputs.norm_adj
+    world = World(n_obs=len(inputs.x))
+
+    def dropout(h: Tensor) -> Tensor:
+        return world.dropout(h, gcn.dropout, training=model.training)
+
+    h1 = F.relu(mlp.linear(inputs.x))
+    u = F.leaky_relu(gcn.conv1(norm_adj @ inputs.x))
+    u = F.leaky_relu(norm_adj @ F.linear(u, gcn.conv2.weight) + gcn.conv2.bias)
+    h2 = F.leaky_relu(gcn.linear(dropout(u)))
+    genes = F.relu(F.linear(inputs.gx, refine.conv.weight, refine.conv.bias))
+    dropped = [dropout(h) for h in (h1, h2)]
+    z1, z2 = (F.normalize(refine.projector(h) @ genes) for h in dropped)
+    return Views(F.normalize(h1), F.normalize(h2), z1, z2)
 
 
 def combine(

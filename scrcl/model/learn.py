@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import torch
 
 from scrcl.clustering import (
     Clustering,
@@ -21,8 +22,8 @@ from scrcl.seed import free_memory
 from scrcl.train import fit
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from scrcl.checkpoint import Checkpoint
     from scrcl.config import Config
@@ -247,10 +248,19 @@ def embedding(views: Views, name: str) -> NDArray[np.float32]:
 
     Shape (n_obs, n_features); it may share memory with the views.
     """
-    if name == "e" and views.e is not None:
-        return views.e.numpy()
-    parts = [getattr(views, view).numpy() for view in members(name)]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+    parts = [getattr(views, view) for view in members(name)]
+    joined: NDArray[np.float32] = (parts[0] if len(parts) == 1 else _side_by_side(*parts)).numpy()
+    return joined
+
+
+def _side_by_side(left: Tensor, right: Tensor) -> Tensor:
+    """Return [left, right]; without a copy if they are halves of one array already."""
+    n_left, width = left.shape[1], left.shape[1] + right.shape[1]
+    one_array = left.untyped_storage().data_ptr() == right.untyped_storage().data_ptr()
+    starts = (left.storage_offset(), right.storage_offset())
+    if one_array and left.stride() == right.stride() == (width, 1) and starts == (0, n_left):
+        return torch.as_strided(left, (len(left), width), (width, 1))
+    return torch.cat([left, right], dim=1)
 
 
 def members(name: str) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def gene_pulls(
         views = model(inputs, None if cells is None else cells.to(device))
         gradients = [
             torch.autograd.grad(_closeness(view, clusters), shift, retain_graph=True)[0]
-            for view, shift in zip(views[:4], (*shifts, *shifts), strict=True)
+            for view, shift in zip(views, (*shifts, *shifts), strict=True)
         ]
     differences = [_contrast(x, clusters) for _, x in layers]
     weights = [layer.weight.detach() for layer, _ in layers]

@@ -105,7 +105,8 @@ def combine(
     hea = ndc = cvc = views.e1.new_full((), torch.nan)
     on_hea, on_ndc, on_cvc = (weight > 0 for weight in weights)
     if on_hea or on_ndc:
-        pairs = compare(views.e1, views.e2, adj, temperature=temperature, world=world)
+        linked = adj if on_ndc else torch.zeros_like(adj)  # neighbours that nobody asks for
+        pairs = compare(views.e1, views.e2, linked, temperature=temperature, world=world)
         hea = hybrid_alignment(pairs, world) if on_hea else hea
         ndc = neighborhood_contrast(pairs, adj, world) if on_ndc else ndc
     if on_cvc:

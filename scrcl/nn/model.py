@@ -23,8 +23,6 @@ class Views(NamedTuple):
     """MLP view refined by the genes."""
     z2: Float[Tensor, "n_obs n_latent"]
     """GCN view refined by the genes."""
-    e: Float[Tensor, "n_obs 2*n_hidden"] | None = None
-    """[e1, e2] where these are halves of one array, which then needs no second one."""
 
 
 class ScRCLNet(nn.Module):

@@ -81,7 +81,7 @@ class FullBatch:
         """Embed all cells in one go."""
         world = self.world
         own = torch.func.functional_call(model, parameters, (self.inputs,), {"world": world})
-        return Views(*(world.gather(view).cpu() for view in own[:4]))
+        return Views(*(world.gather(view).cpu() for view in own))
 
 
 class MiniBatches:
@@ -131,8 +131,8 @@ class MiniBatches:
     def _embed(self, model: ScRCLNet) -> Views:
         inputs, refine, gcn = self.inputs, model.refine, model.gcn
         n_obs, n_hidden = inputs.x.shape[0], refine.projector.in_features
-        e = torch.empty(n_obs, 2 * n_hidden)
-        e1, e2 = e[:, :n_hidden], e[:, n_hidden:]
+        # Halves of one array, so that [e1, e2] needs no second one.
+        e1, e2 = torch.empty(n_obs, 2 * n_hidden).tensor_split(2, dim=1)
         hidden = torch.empty(n_obs, n_hidden)
         for cells in blocks(n_obs):
             x0 = torch.from_numpy(inputs.smoothed(cells, inputs.n_smooth[0])).to(self.device)
@@ -154,4 +154,4 @@ class MiniBatches:
             for view, z in ((e1, z1), (e2, z2)):
                 z[cells] = refine.apply_to(view[cells].to(self.device), weight, bias).cpu()
                 view[cells] = F.normalize(view[cells])
-        return Views(e1, e2, z1, z2, e)
+        return Views(e1, e2, z1, z2)

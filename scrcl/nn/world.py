@@ -70,7 +70,7 @@ class World:
         """
         if not training or not probability:
             return x
-        if self.size == 1 and x.is_cuda:
+        if self.size == 1 and x.device.type != "cpu":
             return F.dropout(x, probability)  # one kernel
         n_rows = len(x) if self.size == 1 else self.n_obs
         every = torch.empty(n_rows, x.shape[1], dtype=torch.bool, device=x.device)
