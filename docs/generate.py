@@ -11,8 +11,10 @@ import re
 import sys
 import tempfile
 import tomllib
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from unittest import mock
 
 import jupytext
 from mkdocs.structure.files import File, Files
@@ -23,7 +25,12 @@ from scrcl._typed import Bound
 from scrcl.cli.program import COMMANDS, program_parser
 from scrcl.config import SECTIONS, Config, configs_dir, load_config, paper_defaults
 
+sys.path.insert(0, str(Path(__file__).parent))  # mkdocs loads a hook by its path alone
+from commands import warm_commands  # noqa: E402
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from mkdocs.config.defaults import MkDocsConfig
 
 ROOT = Path(__file__).parents[1]
@@ -50,9 +57,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     }
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
-    for path in sorted((ROOT / "docs" / "tutorials").glob("*.py")):
-        for name, content in run_tutorial(path).items():
-            files.append(File.generated(config, f"tutorials/{name}", content=content))
+    tutorials = sorted((ROOT / "docs" / "tutorials").glob("*.py"))
+    for name, content in run_tutorials(tutorials).items():
+        files.append(File.generated(config, f"tutorials/{name}", content=content))
     return files
 
 
@@ -164,35 +171,47 @@ def _allowed(hint: Any) -> str:
 # ---------------------------------------------------------------- tutorials
 
 
-def run_tutorial(path: Path) -> dict[str, str | bytes]:
-    """Run a script in percent format; its page and its images by name.
+def run_tutorials(paths: Iterable[Path]) -> dict[str, str | bytes]:
+    """Run scripts in percent format, one after the other; their pages and images by name.
 
     Raises
     ------
     nbconvert.preprocessors.CellExecutionError
         If a cell fails: a tutorial that does not work stops the build.
     """
+    found: dict[str, str | bytes] = {}
+    with tempfile.TemporaryDirectory() as folder, warm_commands(Path(folder)), _environment(folder):
+        for path in paths:
+            found |= _run_tutorial(path)
+    return found
+
+
+def _run_tutorial(path: Path) -> dict[str, str | bytes]:
     notebook = jupytext.read(path)
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    settings = {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
-        "MPLBACKEND": "Agg",
-    }
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            runner = ExecutePreprocessor(
-                timeout=TUTORIAL_SECONDS, extra_arguments=["--log-level=ERROR"]
-            )
-            runner.preprocess(notebook, {"metadata": {"path": folder}})
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+    with tempfile.TemporaryDirectory() as folder:
+        runner = ExecutePreprocessor(
+            timeout=TUTORIAL_SECONDS,
+            coalesce_streams=True,  # a shell's output comes in pieces of 100 characters
+            extra_arguments=["--log-level=ERROR"],
+        )
+        runner.preprocess(notebook, {"metadata": {"path": folder}})
     resources = {"unique_key": path.stem, "output_files_dir": f"{path.stem}_files"}
     body, made = MarkdownExporter().from_notebook_node(notebook, resources=resources)
+    body = body.replace("```bash\n%%bash\n", "```bash\n")  # to be copied into a shell
     return {f"{path.stem}.md": body, **made["outputs"]}
+
+
+@contextmanager
+def _environment(scripts: str) -> Iterator[None]:
+    """Let tutorials find the commands, this checkout, and the interpreter that builds the pages."""
+    settings = {
+        "PATH": os.pathsep.join([scripts, str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+    }
+    with mock.patch.dict(os.environ, settings):
+        os.environ.pop("MPLBACKEND", None)  # the notebook's own, which shows figures
+        yield
 
 
 # ---------------------------------------------------------------- architecture
