@@ -2,12 +2,16 @@
 
 import dataclasses
 import importlib.util
+import os
+import re
+import subprocess
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import yaml
 
+import scrcl
 from scrcl.cli.program import COMMANDS
 from scrcl.config import SECTIONS, paper_defaults
 
@@ -64,3 +68,33 @@ def test_every_page_and_tutorial_is_in_the_menu():
         assert str(path.relative_to(ROOT / "docs")) in text
     for path in (ROOT / "docs" / "tutorials").glob("*.py"):
         assert f"tutorials/{path.stem}.md" in text
+
+
+@pytest.mark.parametrize("part", ["model", "pl", "markers", "metrics", "datasets"])
+def test_every_public_name_is_on_the_page_of_the_api(part):
+    page = (ROOT / "docs" / "api.md").read_text()
+    entry = re.search(rf"^::: scrcl\.{part}\n((?: +.*\n)*)", page, re.MULTILINE)
+    assert entry is not None
+    listed = re.search(r"members: \[(.*)\]", entry[1])
+    alone = re.findall(rf"heading: scrcl\.{part}\.(\w+)", page)
+    if listed is not None:  # else all that has a docstring is shown
+        assert {*listed[1].split(", "), *alone} == set(getattr(scrcl, part).__all__)
+
+
+def test_commands_of_a_tutorial_are_answered_as_by_the_program(generate, tmp_path):
+    with generate.warm_commands(tmp_path):
+        path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+        told = subprocess.run(
+            ["bash", "-c", "scrcl list | head -n 1; scrcl --version; scrcl run --input gone.h5ad"],
+            env={**os.environ, "PATH": path},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert told.returncode == 2
+    assert told.stdout.splitlines()[1] == f"scrcl {scrcl.__version__}"
+    assert told.stderr.startswith(
+        f"error: input: got gone.h5ad, which does not exist (looked for {tmp_path}"
+    )
+    assert len(told.stderr.splitlines()) == 1

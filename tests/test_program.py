@@ -80,6 +80,12 @@ def test_the_module_runs_like_the_script(tmp_path):
     assert done.stdout.startswith("scrcl 0.")
 
 
+def test_a_reader_that_has_seen_enough_is_no_fault():
+    code = f"set -o pipefail; {sys.executable} -m scrcl list | true"
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_list_shows_sets_and_runs(tmp_path, capsys, runner: Runner, adata_sc: ad.AnnData):
     assert "no runs in" in told(capsys, "list", "--out", str(tmp_path / "empty"))
     run = runner.fast("sc", adata_sc)

@@ -29,7 +29,8 @@ adata.obs[["scrcl", "scrcl_confidence"]].head()
 # Cells at the border of two clusters have a low confidence:
 
 # %%
-adata.obs.groupby("scrcl", observed=True)["scrcl_confidence"].describe()[["count", "min", "50%"]]
+confidence = adata.obs.groupby("scrcl", observed=True)["scrcl_confidence"]
+confidence.describe()[["count", "min", "50%"]]
 
 # %% [markdown]
 # These cells have labels, so the clusters were scored. The labels had no part in making them:

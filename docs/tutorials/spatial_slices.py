@@ -95,8 +95,9 @@ left.write_h5ad("left.h5ad")
 right.write_h5ad("right.h5ad")
 
 # %% language="bash"
-# scrcl spatial --input left.h5ad right.h5ad --label-key domain --json --quiet
-# find results/ST -name '*.png' | sort
+# scrcl spatial --input left.h5ad right.h5ad --label-key domain --no-report --quiet
+# scrcl list | tail -n 1
+# ls results/ST/left+right/default/figures
 
 # %% [markdown]
 # The same call takes Visium folders, with their histology image behind the spots:

@@ -52,8 +52,7 @@ adata.to_df().astype(int).to_csv("counts.csv")
 
 # %% language="bash"
 # scrcl run --input gone.h5ad
-# scrcl run --input cells.h5ad --label-key celltype
-# scrcl run --input cells.h5ad --set lambda=3
+# scrcl run --input cells.h5ad --label-key celltype --out elsewhere
+# scrcl run --input cells.h5ad --set train.epochs=3
 # scrcl spatial --input cells.h5ad
-# scrcl run --input cells.h5ad
-# exit 0
+# scrcl run --input cells.h5ad || true
