@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 from unittest import mock
 
 import jupytext
+from commands import warm_commands  # mkdocs looks beside a hook
 from mkdocs.structure.files import File, Files
 from nbconvert import MarkdownExporter
 from nbconvert.preprocessors import ExecutePreprocessor
@@ -24,9 +25,6 @@ from nbconvert.preprocessors import ExecutePreprocessor
 from scrcl._typed import Bound
 from scrcl.cli.program import COMMANDS, program_parser
 from scrcl.config import SECTIONS, Config, configs_dir, load_config, paper_defaults
-
-sys.path.insert(0, str(Path(__file__).parent))  # mkdocs loads a hook by its path alone
-from commands import warm_commands  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -26,7 +26,9 @@ def generate() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "docs")  # as mkdocs does for a hook
+        spec.loader.exec_module(module)
     return module
 
 

@@ -34,7 +34,8 @@ on_disk
 
 # %%
 config = scrcl.model.find_config("default", "sc")
-config = scrcl.config.override(config, {"train.batch_size": 256, "train.n_epochs": 20})
+changes = {"train.batch_size": 256, "train.n_epochs": 20}
+config = scrcl.config.override(config, changes)
 model = scrcl.ScRCL(config, n_clusters=6).fit(on_disk)
 model.history.iloc[[0, -1]]
 
@@ -43,16 +44,17 @@ model.history.iloc[[0, -1]]
 # true neighbours, and the final embedding is that of all cells, computed block by block:
 
 # %%
-pd.crosstab(cells.obs["cell_type1"], pd.Series(model.labels_, cells.obs_names, name="cluster"))
+clusters = pd.Series(model.labels_, cells.obs_names, name="cluster")
+pd.crosstab(cells.obs["cell_type1"], clusters)
 
 # %% [markdown]
 # As a command, with `train.precision=bfloat16` on top: numbers of half the width in the encoders. See
 # [large data](../scale.md#half-precision) before you use it.
 
 # %% language="bash"
-# scrcl run --input cells.h5ad --n-clusters 6 --epochs 20 --no-report \
-#     --set train.batch_size=256 --set train.precision=bfloat16 2> log.txt
-# grep seed log.txt
+# scrcl run --input cells.h5ad --n-clusters 6 --epochs 10 --no-report \
+#     --set train.batch_size=256 --set train.precision=bfloat16 --quiet
+# scrcl list | tail -n 2
 
 # %% [markdown]
 # ## Go on after a cut
@@ -62,9 +64,10 @@ pd.crosstab(cells.obs["cell_type1"], pd.Series(model.labels_, cells.obs_names, n
 # are kept, and the training continues from where it was saved. Here a second seed is added in this way:
 
 # %% language="bash"
-# scrcl run --input cells.h5ad --n-clusters 6 --epochs 20 --no-report --seeds 0,1 --resume \
-#     --set train.batch_size=256 --set train.precision=bfloat16 2> log.txt
-# grep seed log.txt
+# scrcl run --input cells.h5ad --n-clusters 6 --epochs 10 --no-report \
+#     --set train.batch_size=256 --set train.precision=bfloat16 \
+#     --seeds 0,1 --resume --quiet
+# scrcl list | tail -n 1
 
 # %% [markdown]
 # On a CPU, a training that was cut ends with the same bits as one that was not.
@@ -81,7 +84,8 @@ pd.crosstab(cells.obs["cell_type1"], pd.Series(model.labels_, cells.obs_names, n
 # On two machines, the same line on each (`HEAD` is the name of the first):
 #
 # ```sh
-# torchrun --nnodes=2 --nproc-per-node=8 --rdzv-id=1 --rdzv-backend=c10d --rdzv-endpoint=HEAD:29500 \
+# torchrun --nnodes=2 --nproc-per-node=8 \
+#     --rdzv-id=1 --rdzv-backend=c10d --rdzv-endpoint=HEAD:29500 \
 #     runSC.py --input cells.h5ad --device cuda
 # ```
 #

@@ -13,14 +13,15 @@ import pandas as pd
 
 import scrcl
 
-tissue = scrcl.datasets.simulated_tissue(n_obs=1200, n_genes=2000, n_domains=5)
+tissue = scrcl.datasets.simulated_tissue(n_obs=800, n_genes=2000, n_domains=5)
 x = tissue.obsm["spatial"][:, 0]
 is_left = x < np.median(x)
 left, right = tissue[is_left].copy(), tissue[~is_left].copy()
 
 right.obsm["spatial"] -= [np.median(x), 0]
 counts = right.X.data.astype(int)
-right.X.data = np.random.default_rng(0).binomial(counts, 0.5).astype(np.float32)
+kept = np.random.default_rng(0).binomial(counts, 0.5)
+right.X.data = kept.astype(np.float32)
 
 # %% [markdown]
 # ## One slice
@@ -95,7 +96,7 @@ left.write_h5ad("left.h5ad")
 right.write_h5ad("right.h5ad")
 
 # %% language="bash"
-# scrcl spatial --input left.h5ad right.h5ad --label-key domain --no-report --quiet
+# scrcl spatial --input left.h5ad right.h5ad --no-report --quiet
 # scrcl list | tail -n 1
 # ls results/ST/left+right/default/figures
 
