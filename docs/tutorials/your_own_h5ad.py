@@ -13,7 +13,7 @@ adata.write_h5ad("cells.h5ad")
 adata
 
 # %% language="bash"
-# scrcl run --input cells.h5ad --n-clusters 4 --label-key my_types --quiet
+# scrcl run --input cells.h5ad --n-clusters 4 --label-key my_types --epochs 10 --quiet
 # scrcl list | tail -n 1
 
 # %% [markdown]
