@@ -115,16 +115,19 @@ def run_experiment(experiment: Experiment) -> Outcome:
                 writer.write_seed(result, save_model=model.save)
                 del result, model  # which may be as large as the data
         announce(None)
+        notes, n_genes = prepared.notes, len(prepared.var_names)
+        del setup, prepared  # with what training saw: what follows needs the memory
         names = suggest_names(experiment.run, experiment.seeds[0], data, lists)
-        summary = _finish(writer, experiment, data, prepared, names=names)
+        found = {"n_genes": n_genes, "notes": notes}
+        summary = _finish(writer, experiment, data, found, names=names)
     return Outcome(
         run=experiment.run,
         summary=summary,
         seeds=experiment.run.seeds,
         n_obs=len(cells.clustered),
         n_left_out=len(cells.left_out),
-        n_genes=len(prepared.var_names),
-        notes=prepared.notes,
+        n_genes=n_genes,
+        notes=notes,
     )
 
 
@@ -242,11 +245,14 @@ def _finish(
     writer: RunWriter,
     experiment: Experiment,
     data: Dataset,
-    prepared: Prepared,
+    found: dict[str, object],
     *,
     names: pd.DataFrame | None,
 ) -> pd.DataFrame:
-    """Write what sums up the run, from what its seeds left on the disk, earlier ones included."""
+    """Write what sums up the run, from what its seeds left on the disk, earlier ones included.
+
+    ``found`` goes into ``uns["scrcl"]``, with the rest of what is known of the run.
+    """
     run, config = writer.run, experiment.config
     first = run.load_result(experiment.seeds[0])
     params = {
@@ -255,9 +261,7 @@ def _finish(
         "run": run.name,
         "config": to_yaml(config),
         "n_clusters": len(np.unique(first.clusters)),
-        "n_genes": len(prepared.var_names),
-        "notes": prepared.notes,
-    }
+    } | found
     if first.stability is not None:
         params["stability"] = first.stability.to_numpy()
     result = annotated(data.adata, first, params)
