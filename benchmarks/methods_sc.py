@@ -30,7 +30,8 @@ ABLATIONS: dict[str, dict[str, object]] = {
     "ours_no_cvc": {"train.lambda_cvc": 0.0},
     "ours_counts": {"data.values": "counts"},
     "ours_smooth22": {"data.n_smooth": (2, 2)},
-    "ours_batch2048": {"train.batch_size": 2048},
+    "ours_epochs60": {"train.n_epochs": 60},
+    "ours_batch1024": {"train.batch_size": 1024},
     "ours_bfloat16": {"train.precision": "bfloat16"},
 }
 
