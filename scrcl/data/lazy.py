@@ -75,7 +75,9 @@ def load(matrix: Any) -> Any:
     InputError
         If it does not fit and is stored gene by gene.
     """
-    if matrix is None or is_lazy(matrix) or sp.issparse(matrix):
+    if is_lazy(matrix):
+        return matrix if matrix.numblocks[1] == 1 else matrix.rechunk({1: -1})  # whole rows
+    if matrix is None or sp.issparse(matrix):
         return matrix
     if isinstance(matrix, h5py.Dataset):
         return matrix[()] if _fits(_size(matrix)) else _lazily(matrix)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anndata as ad
+import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
@@ -109,6 +110,8 @@ FORMS: dict[str, Callable[[sp.csr_matrix], object]] = {
     "dense": lambda X: X.toarray(),
     "integers": lambda X: X.astype(np.int64),
     "64-bit": lambda X: X.toarray().astype(np.float64),
+    "dask, blocks of cells": lambda X: da.from_array(X, (10, X.shape[1]), asarray=False),
+    "dask, blocks of cells and genes": lambda X: da.from_array(X.toarray(), (10, 7)),
 }
 
 
