@@ -19,7 +19,7 @@ import pandas as pd
 
 from scrcl.experiment.source import Source, load
 from scrcl.metrics import score, spatial_scores
-from scrcl.results.atomic import write_json
+from scrcl.results.atomic import atomic_path, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -181,7 +181,6 @@ def scored(found: Found, data: Dataset, job: Job) -> Cell:
     scores: dict[str, Any] = dict(score(truth, found.labels))
     if job.task == "st":
         scores |= spatial_scores(found.labels, data.adata.obsm["spatial"][found.kept])
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, kilobytes elsewhere
     return {
         "set": job.path.stem,
         "method": found.method,
@@ -189,9 +188,22 @@ def scored(found: Found, data: Dataset, job: Job) -> Cell:
         **scores,
         "n_classes": int(truth.nunique()),
         "seconds": round(found.seconds, 3),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1),
+        "peak_memory_mb": round(2**10 * peak_gb(), 1),
         "labels": " ".join(map(str, found.labels)),
     }
+
+
+def peak_gb() -> float:
+    """Return the peak of the memory of this process, in GB of 2^30 bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**30 if sys.platform == "darwin" else 2**20)  # bytes there, kilobytes elsewhere
+
+
+def write_table(path: Path, table: pd.DataFrame, *, digits: int = 6) -> None:
+    """Write a table, whole or not at all; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as part:
+        table.to_csv(part, index=False, float_format=f"%.{digits}g")
 
 
 def renew(path: Path, column: str, name: str, rows: pd.DataFrame) -> None:

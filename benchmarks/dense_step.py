@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class DenseTrainer(Trainer):
-    """The package's training with dense graphs and losses; ``source`` has `dense_inputs`."""
+    """The package's training with dense graphs and losses; ``source`` is a `dense_source`."""
 
     def losses(self) -> Losses:
         """Evaluate the losses of the current parameters, dropout on."""

@@ -28,9 +28,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from benchmarks.common import ROOT, limit_threads
+from benchmarks.common import ROOT, limit_threads, peak_gb, write_table
 from scrcl.cli import main_sc
-from scrcl.results.atomic import atomic_path
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -140,11 +139,7 @@ def _counts(
 
 def measured_run(arguments: list[str]) -> int:
     """Run ``runSC.py`` here and print its costs as JSON: seconds and peak memory, by stage."""
-    unit = 2**30 if sys.platform == "darwin" else 2**20
     costs: dict[str, float] = {}
-
-    def peak() -> float:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
     def timed(stage: str, function: Any) -> Any:
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -153,8 +148,8 @@ def measured_run(arguments: list[str]) -> int:
                 return function(*args, **kwargs)
             finally:
                 costs[f"{stage}, s"] = time.perf_counter() - before
-                costs[f"{stage}, peak GB"] = peak()
-                log.warning("%s: %.0f s, %.1f GB", stage, costs[f"{stage}, s"], peak())
+                costs[f"{stage}, peak GB"] = peak_gb()
+                log.warning("%s: %.0f s, %.1f GB", stage, costs[f"{stage}, s"], peak_gb())
 
         return call
 
@@ -166,7 +161,7 @@ def measured_run(arguments: list[str]) -> int:
     used = resource.getrusage(resource.RUSAGE_SELF)
     costs["seconds"] = time.perf_counter() - start
     costs["cpu_seconds"] = used.ru_utime + used.ru_stime
-    costs["peak_gb"] = peak()
+    costs["peak_gb"] = peak_gb()
     print(json.dumps(costs))  # noqa: T201
     return code
 
@@ -225,9 +220,7 @@ def main() -> int:
         log.info("%s", rows[-1])
     table = pd.DataFrame(rows)
     table["growth"] = growth(table)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(given.out) as part:
-        table.to_csv(part, index=False, float_format="%.6g")
+    write_table(given.out, table)
     print(table.T.to_string(header=False, float_format="{:.3f}".format))  # noqa: T201
     return 0
 

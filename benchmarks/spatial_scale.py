@@ -21,8 +21,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from benchmarks.common import ROOT, limit_threads
-from scrcl.results.atomic import atomic_path
+from benchmarks.common import ROOT, limit_threads, write_table
 
 log = logging.getLogger(__name__)
 
@@ -31,13 +30,14 @@ _BLOCK = 5_000
 _MEASURED = """
 import json, resource, sys, time
 start = time.perf_counter()
+from benchmarks.common import peak_gb
 from scrcl.cli import main_st
 code = main_st(sys.argv[1:])
 used = resource.getrusage(resource.RUSAGE_SELF)
 cost = {
     "seconds": time.perf_counter() - start,
     "cpu_seconds": used.ru_utime + used.ru_stime,
-    "peak_gb": used.ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20),
+    "peak_gb": peak_gb(),
 }
 print(json.dumps(cost))
 sys.exit(code)
@@ -115,9 +115,7 @@ def main() -> int:
     table = pd.DataFrame(rows)
     # Of the time on a processor, which other work on the machine does not change much.
     table["times_the_first"] = table["cpu_seconds"] / table["cpu_seconds"].iloc[0]
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(given.out) as part:
-        table.to_csv(part, index=False, float_format="%.6g")
+    write_table(given.out, table)
     print(table.to_string(index=False, float_format="{:.3f}".format))  # noqa: T201
     return 0
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import resource
 import statistics
 import subprocess
 import sys
@@ -27,14 +26,13 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from benchmarks.common import ROOT, Stopwatch, limit_threads
+from benchmarks.common import ROOT, Stopwatch, limit_threads, peak_gb, write_table
 from benchmarks.dense_step import DenseTrainer, dense_source
 from scrcl.config import configs_dir, load_config, paper_defaults
 from scrcl.data.graph import knn_graph, normalized_adjacency
 from scrcl.nn import Inputs, ScRCLNet
 from scrcl.nn.minibatch import SparseInputs
 from scrcl.nn.source import FullBatch
-from scrcl.results.atomic import atomic_path
 from scrcl.seed import resolve_device, seeded
 from scrcl.train import Trainer
 
@@ -143,7 +141,7 @@ def time_steps(kinds: Sequence[str], n_obs: int, config: Config, device: torch.d
     share = flops / found["ours_seconds"] / rate
     found |= {"steps": rounds - 1, "mm_gflops": rate / 1e9, "share_of_mm": share}
     # Alone, this process is as large as ours needs; no need for another.
-    return found if "dense" in kinds else {**found, "ours_gb": peak_gb(device)}
+    return found if "dense" in kinds else {**found, "ours_gb": peak_on(device)}
 
 
 def measure_memory(kind: str, n_obs: int, config: Config, device: torch.device) -> Any:
@@ -153,15 +151,14 @@ def measure_memory(kind: str, n_obs: int, config: Config, device: torch.device) 
     del inputs
     for _ in range(2):
         step(trainer)
-    return {f"{kind}_gb": peak_gb(device)}
+    return {f"{kind}_gb": peak_on(device)}
 
 
-def peak_gb(device: torch.device) -> float:
+def peak_on(device: torch.device) -> float:
     """Return the peak of the memory of this process, or of what it has on the device."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**30 if sys.platform == "darwin" else 2**20)
+    return peak_gb()
 
 
 def measure(n_obs: int, given: argparse.Namespace) -> dict[str, float]:
@@ -258,9 +255,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows.append(measure(n_obs, given))
         log.info("%s", rows[-1])
     table = end_to_end() if given.end_to_end else compared(rows)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(given.out) as part:
-        table.to_csv(part, index=False, float_format="%.4g")
+    write_table(given.out, table, digits=4)
     print(table.to_string(index=False, float_format="{:.3g}".format))  # noqa: T201
     return 0
 

@@ -141,9 +141,11 @@ def _total(X: CSR, kind: str, target_sum: float | None) -> float | None:
 
 def _shares(X: CSR) -> NDArray[np.float64]:
     """Share of each gene in the sum of all values, (n_genes,)."""
-    by_gene = each_block(X, lambda rows: np.asarray(rows.sum(0), np.float64).ravel())
-    total = each_block(X, lambda rows: rows.sum(dtype=np.float64))
-    return np.asarray(sum(by_gene) / sum(total))
+    sums = each_block(
+        X, lambda rows: (np.asarray(rows.sum(0), np.float64).ravel(), rows.sum(dtype=np.float64))
+    )
+    by_gene, totals = zip(*sums, strict=True)
+    return np.asarray(sum(by_gene) / sum(totals))
 
 
 def _as_many_as_cells(n_obs: int) -> int:
