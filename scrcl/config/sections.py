@@ -21,8 +21,7 @@ class DataConfig:
     Attributes
     ----------
     n_hvg
-        Number of highly variable genes; 0 keeps all genes; None takes as many as there are cells,
-        from 2,000 to 5,000.
+        Number of highly variable genes; 0 keeps all genes.
     hvg_flavor
         How scanpy ranks them: ``seurat`` on log values, ``seurat_v3`` on counts.
     target_sum
@@ -56,7 +55,7 @@ class DataConfig:
         Leave unannotated spots out before anything else, as the official code does.
     """
 
-    n_hvg: Count | None = 2000
+    n_hvg: Count = 2000
     hvg_flavor: Literal["seurat", "seurat_v3"] = "seurat"
     target_sum: Positive | None = 10_000.0
     values: Literal["counts", "log", "scaled"] = "counts"

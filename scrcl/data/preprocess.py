@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     CSR: TypeAlias = sp.csr_matrix
 
 TARGET_SUM = 1e4  # counts per cell after normalisation
-_GENES_FOR_CELLS = (2_000, 5_000)
 
 
 class Preprocessed(NamedTuple):
@@ -92,8 +91,7 @@ def preprocess(
     if batch_key is not None:
         log_norm.obs["batch"] = grouping(adata, batch_key)[kept]
     counts = X if values.kind == "counts" else None
-    n_hvg = _as_many_as_cells(log_norm.n_obs) if cfg.n_hvg is None else cfg.n_hvg
-    chosen = select_genes(log_norm, counts, n_hvg=n_hvg, flavor=cfg.hvg_flavor, notes=notes)
+    chosen = select_genes(log_norm, counts, n_hvg=cfg.n_hvg, flavor=cfg.hvg_flavor, notes=notes)
     log_norm = ad.AnnData(
         in_memory(log_norm.X[:, chosen]),
         pd.DataFrame(index=obs_names),
@@ -146,12 +144,6 @@ def _shares(X: CSR) -> NDArray[np.float64]:
     )
     by_gene, totals = zip(*sums, strict=True)
     return np.asarray(sum(by_gene) / sum(totals))
-
-
-def _as_many_as_cells(n_obs: int) -> int:
-    """Genes that so many cells can tell apart from noise: few spots cannot rank 5,000."""
-    low, high = _GENES_FOR_CELLS
-    return min(max(n_obs, low), high)
 
 
 def scale_genes(X: CSR) -> CSR:
