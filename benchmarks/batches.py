@@ -29,7 +29,7 @@ from scrcl.data.bare import bare
 from scrcl.data.prepare import prepare
 from scrcl.metrics import score
 from scrcl.model import find_config, make_setup
-from scrcl.model.learn import embedding, run_seed
+from scrcl.model.learn import VOTING_VIEWS, embedding, run_seed
 from scrcl.seed import resolve_device
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def measure(name: str, data_dir: Path) -> list[dict[str, object]]:
     setup = make_setup(prepared, config, n_clusters=n_clusters, device=resolve_device("auto"))
     views = run_seed(setup, 0).views
     assert views is not None  # the default preset trains a network
-    every = [*setup.components, *(embedding(views, part) for part in ("e1", "e2", "e"))]
+    every = [*setup.components, *(embedding(views, part) for part in VOTING_VIEWS)]
     batches = obs["batch"].to_numpy(dtype=np.str_)
     table = []
     for way, change in WAYS.items():

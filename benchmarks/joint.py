@@ -26,9 +26,9 @@ from scrcl.clustering import domain_clusters
 from scrcl.data.components import aligned, components
 from scrcl.data.prepare import prepare
 from scrcl.data.preprocess import scale_genes
-from scrcl.experiment.run import N_SMOOTHED_COMPONENTS
 from scrcl.experiment.source import Dataset, Source, load
 from scrcl.metrics import score
+from scrcl.model.learn import N_SMOOTHED_COMPONENTS
 from scrcl.results.atomic import atomic_path
 
 if TYPE_CHECKING:

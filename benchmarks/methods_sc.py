@@ -36,12 +36,12 @@ ABLATIONS: dict[str, dict[str, object]] = {
 }
 
 CLUSTERINGS: dict[str, ours.Variant] = {
-    "ours_k": ours.consensus_over("log", "scaled", "e1", "e2", "e"),
-    "ours_auto": ours.consensus_over("log", "scaled", "e1", "e2", "e", find_k=True),
+    "ours_k": ours.consensus_over("log", "scaled", "e1", "e2"),
+    "ours_auto": ours.consensus_over("log", "scaled", "e1", "e2", find_k=True),
     "ours_no_net": ours.consensus_over("log", "scaled"),
     "ours_e1": ours.consensus_over("log", "scaled", "e1"),
     "ours_e2": ours.consensus_over("log", "scaled", "e2"),
-    "ours_net_only": ours.consensus_over("e1", "e2", "e"),
+    "ours_net_only": ours.consensus_over("e1", "e2"),
     "ours_kmeans": ours.paper_kmeans,
 }
 """What is clustered how; all from one training."""

@@ -113,7 +113,7 @@ def clusterings(config: Config, variants: Mapping[str, Variant]) -> Runner:
         views = {"log": setup.components[0], "scaled": setup.components[1]}
         members = {
             name: [part for space in spaces([view]) for part in partitions(space, seed=seed)]
-            for name, view in {**views, "e1": e1, "e2": e2, "e": learned}.items()
+            for name, view in {**views, "e1": e1, "e2": e2}.items()
         }
         n_classes, shared = setup.n_clusters, clock()
         assert isinstance(n_classes, int)
@@ -135,7 +135,7 @@ class Material(NamedTuple):
     embedding: NDArray[np.float32]
     """Both learned views, (n_obs, 2 n_hidden)."""
     members: dict[str, list[NDArray[np.intp]]]
-    """Partitions by view: ``log`` and ``scaled`` components, learned ``e1``, ``e2``, ``e``."""
+    """Partitions by view: ``log`` and ``scaled`` components, learned ``e1``, ``e2``."""
     n_classes: int
     seed: int
 

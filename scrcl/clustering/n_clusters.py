@@ -23,7 +23,7 @@ def n_clusters_curve(
     partitions say (``agreement``: their mean adjusted Rand index, which falls when clusters are
     too few), and that the partitions hardly mix them (``separation``: by how much more often a
     cell is put with its own cluster than with the next, which falls when they are too many).
-    The criterion is the mean of the two, each scaled to 0 to 1 over the range.
+    The criterion is their product: what is judged does not depend on the range searched.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ def n_clusters_curve(
         agreement = np.mean([adjusted_rand_score(labels, other) for other in compared])
         rows.append((n_clusters, agreement, separation(tree.affinity(labels), labels).mean()))
     curve = pd.DataFrame(rows, columns=["n_clusters", "agreement", "separation"])
-    scaled = [_to_unit(curve[name].to_numpy()) for name in ("agreement", "separation")]
-    curve.insert(1, "criterion", np.mean(scaled, axis=0))
+    # Either may be a little below 0, where it means no more than 0 does.
+    curve.insert(1, "criterion", curve["agreement"].clip(0) * curve["separation"].clip(0))
     return curve
 
 
@@ -76,9 +76,3 @@ def separation(affinity: NDArray[np.floating], labels: NDArray[np.intp]) -> NDAr
     others[rows, labels] = -np.inf
     margin: NDArray[np.float64] = affinity[rows, labels] - others.max(axis=1)
     return margin
-
-
-def _to_unit(values: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Scale to 0 to 1; all equal: 1."""
-    span = values.max() - values.min()
-    return np.ones_like(values) if span == 0 else (values - values.min()) / span

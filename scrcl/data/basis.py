@@ -44,6 +44,8 @@ class Basis:
         What the training values were.
     target_sum
         Total that every cell was brought to; ``None``: the values were logarithms.
+    median_total
+        Of the cells, before that; ``None``: the values were logarithms.
     all_genes, shares
         Every gene that was counted, and its share of all counts.
     genes
@@ -58,6 +60,7 @@ class Basis:
 
     kind: Kind
     target_sum: float | None
+    median_total: float | None
     all_genes: pd.Index
     shares: NDArray[np.float64]
     genes: pd.Index
@@ -65,6 +68,18 @@ class Basis:
     input_means: NDArray[np.float32]
     model_input: Literal["counts", "log", "scaled"]
     deviations: NDArray[np.float32] | None = None
+
+    @property
+    def to_median(self) -> float:
+        """Median total of the cells over the total that they were brought to; 1 for logarithms.
+
+        At totals far above those that were counted, such as 10,000 for cells of a few hundred, one
+        count weighs nearly as much as many: how many genes a cell shows at all, which is its depth,
+        then leads the principal components (docs/research.md).
+        """
+        if self.target_sum is None or self.median_total is None:
+            return 1.0
+        return self.median_total / self.target_sum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import harmonypy
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 from sklearn.decomposition import PCA
 
 from scrcl.data.basis import MAX_SCALED
 from scrcl.data.preprocess import gene_deviations, scale_genes
 
 if TYPE_CHECKING:
-    import scipy.sparse as sp
     from numpy.typing import ArrayLike, NDArray
 
     CSR: TypeAlias = sp.csr_matrix
@@ -38,14 +38,18 @@ class Axes:
         One axis a row, (n_components, n_genes).
     deviations
         By which each gene is divided first (and cut at 10), (n_genes,); ``None``: not at all.
+    ratio
+        Of the totals that cells are brought to before all that, to those of the log values.
     """
 
     mean: NDArray[np.float32]
     directions: NDArray[np.float32]
     deviations: NDArray[np.float32] | None = None
+    ratio: float = 1.0
 
     def project(self, X: NDArray[np.floating]) -> NDArray[np.float32]:
         """Scores of cells, (n_cells, n_components), from their log values, (n_cells, n_genes)."""
+        X = _rescaled(X, self.ratio)
         if self.deviations is not None:
             X = np.minimum(X / self.deviations, MAX_SCALED)
         return np.asarray((X - self.mean) @ self.directions.T, dtype=np.float32)
@@ -55,7 +59,7 @@ Fitted: TypeAlias = "tuple[NDArray[np.float32], Axes]"
 """Scores, (n_obs, n_components), and the axes that gave them."""
 
 
-def expression_components(log_norm: CSR) -> list[NDArray[np.float32]]:
+def expression_components(log_norm: CSR, ratio: float = 1.0) -> list[Fitted]:
     """Components of log-normalised expression, and of the same with genes of equal variance.
 
     Neither is better everywhere: without scaling strong genes lead, with it every gene counts.
@@ -64,18 +68,26 @@ def expression_components(log_norm: CSR) -> list[NDArray[np.float32]]:
     ----------
     log_norm
         Log-normalised expression of the chosen genes, (n_obs, n_genes).
+    ratio
+        By which the totals of all cells are multiplied first; see `Basis.to_median`.
 
     Returns
     -------
-    Two arrays, (n_obs, at most 50).
+    Twice scores, (n_obs, at most 50), and axes.
     """
-    return [scores for scores, _ in fit_expression_components(log_norm)]
+    data = _rescaled(log_norm.data, ratio)
+    values = sp.csr_matrix((data, log_norm.indices, log_norm.indptr), shape=log_norm.shape)
+    scaled = fit_components(scale_genes(values), deviations=gene_deviations(values))
+    fitted = [fit_components(values), scaled]
+    return [(scores, replace(axes, ratio=ratio)) for scores, axes in fitted]
 
 
-def fit_expression_components(log_norm: CSR) -> list[Fitted]:
-    """As :func:`expression_components`, with the axes of both."""
-    scaled = fit_components(scale_genes(log_norm), deviations=gene_deviations(log_norm))
-    return [fit_components(log_norm), scaled]
+def _rescaled(log_values: NDArray[np.floating], ratio: float) -> NDArray[np.floating]:
+    """Log values of cells whose totals are ``ratio`` times as large."""
+    if ratio == 1.0:
+        return log_values
+    rescaled: NDArray[np.floating] = np.log1p(np.expm1(log_values) * ratio)
+    return rescaled.astype(log_values.dtype)
 
 
 def components(X: CSR, n_components: int = N_COMPONENTS) -> NDArray[np.float32]:

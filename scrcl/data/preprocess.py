@@ -84,10 +84,12 @@ def preprocess(
     var_names = unique_names(values.var_names, "gene", notes)[genes]
 
     full = ad.AnnData(X, pd.DataFrame(index=obs_names), pd.DataFrame(index=var_names))
-    total = _total(X, values.kind, cfg.target_sum)
+    is_log = values.kind == "log"
+    median, shares = _median_and_shares(X)
+    total = None if is_log else cfg.target_sum or median
     # scanpy finds the median of the totals by itself, but not on disk.
     target = total if is_lazy(X) else cfg.target_sum
-    log_norm = full if values.kind == "log" else log_normalize(full, target)
+    log_norm = full if is_log else log_normalize(full, target)
     if batch_key is not None:
         log_norm.obs["batch"] = grouping(adata, batch_key)[kept]
     counts = X if values.kind == "counts" else None
@@ -107,8 +109,9 @@ def preprocess(
         basis=Basis(
             kind=values.kind,
             target_sum=total,
+            median_total=None if is_log else median,
             all_genes=full.var_names,
-            shares=_shares(X),
+            shares=shares,
             genes=log_norm.var_names,
             log_means=np.asarray(log_norm.X.mean(0), np.float32).ravel(),
             input_means=np.asarray(x.mean(0), np.float32).ravel(),
@@ -129,21 +132,14 @@ def log_normalize(adata: ad.AnnData, target_sum: float | None = TARGET_SUM) -> a
     return adata
 
 
-def _total(X: CSR, kind: str, target_sum: float | None) -> float | None:
-    """Total that each cell was brought to; ``None`` for values that were logarithms already."""
-    if kind == "log" or target_sum is not None:
-        return None if kind == "log" else target_sum
-    totals = each_block(X, lambda rows: np.asarray(rows.sum(1)).ravel())
-    return float(np.median(np.concatenate(totals)))
-
-
-def _shares(X: CSR) -> NDArray[np.float64]:
-    """Share of each gene in the sum of all values, (n_genes,)."""
+def _median_and_shares(X: CSR) -> tuple[float, NDArray[np.float64]]:
+    """Median total of the cells, and share of each gene in the sum of all values, (n_genes,)."""
     sums = each_block(
-        X, lambda rows: (np.asarray(rows.sum(0), np.float64).ravel(), rows.sum(dtype=np.float64))
+        X, lambda rows: tuple(np.asarray(rows.sum(axis), np.float64).ravel() for axis in (0, 1))
     )
-    by_gene, totals = zip(*sums, strict=True)
-    return np.asarray(sum(by_gene) / sum(totals))
+    by_gene, by_cell = zip(*sums, strict=True)
+    totals = np.concatenate(by_cell)
+    return float(np.median(totals)), np.asarray(sum(by_gene) / totals.sum())
 
 
 def scale_genes(X: CSR) -> CSR:

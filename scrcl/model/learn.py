@@ -17,7 +17,7 @@ from scrcl.clustering import (
     majority_vote,
 )
 from scrcl.clustering.batches import correct
-from scrcl.data.components import aligned, fit_components, fit_expression_components
+from scrcl.data.components import aligned, expression_components, fit_components
 from scrcl.seed import free_memory
 from scrcl.train import fit
 
@@ -46,6 +46,9 @@ _COPIES_OF_X, _COPIES_OF_H = 3, 16
 _SHARE_OF_MEMORY = 0.5
 """Of the free memory that training may take."""
 N_SMOOTHED_COMPONENTS = 100
+VOTING_VIEWS = ("e1", "e2")
+"""Learned views in the consensus: as many as views of expression, which keep it sound where the
+network has little to learn from."""
 """Components that are smoothed on a tissue: noise that smoothing removes must not be cut off before."""
 
 
@@ -138,7 +141,7 @@ def make_setup(
             scores = aligned(scores, prepared.slices)
         fitted = [(scores, axes)]
     elif method == "consensus":
-        fitted = fit_expression_components(prepared.log_norm.X)
+        fitted = expression_components(prepared.log_norm.X, prepared.basis.to_median)
     return Setup(
         config=config,
         n_clusters=n_clusters,
@@ -272,7 +275,7 @@ def _cluster(views: Views, points: NDArray[np.float32], setup: Setup, seed: int)
     """Cluster what a network found, by the consensus of its views or k-means on ``points``."""
     cfg, wanted = setup.config.cluster, setup.n_clusters
     if cfg.method == "consensus":
-        learned = [embedding(views, name) for name in ("e1", "e2", "e")]
+        learned = [embedding(views, name) for name in VOTING_VIEWS]
         every = [*setup.components, *learned]
         if setup.batches is not None:
             every = [correct(view, setup.batches, seed=seed) for view in every]

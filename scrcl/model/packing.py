@@ -33,6 +33,7 @@ def pack(basis: Basis, mapping: Map) -> tuple[dict[str, Any], Arrays]:
         "map": _KINDS[type(mapping)],
         "kind": basis.kind,
         "target_sum": basis.target_sum,
+        "median_total": basis.median_total,
         "model_input": basis.model_input,
         "threshold": mapping.space.threshold,
         "n_clusters": len(mapping.space.radii),
@@ -64,7 +65,7 @@ def pack(basis: Basis, mapping: Map) -> tuple[dict[str, Any], Arrays]:
         info["n_smooth"] = list(mapping.network.n_smooth)
     else:
         info |= {"embedding": list(mapping.embedding), "views": list(mapping.views)}
-        info["smoothed"] = mapping.smoothed
+        info |= {"smoothed": mapping.smoothed, "axes_ratio": mapping.axes[0].ratio}
         arrays |= _axes_arrays(mapping.axes)
         arrays |= {f"components.{i}": scores for i, scores in enumerate(mapping.components)}
         arrays |= {f"views.{name}": array for name, array in mapping.views.items()}
@@ -95,6 +96,7 @@ def _basis(info: Mapping[str, Any], arrays: Arrays) -> Basis:
     return Basis(
         kind=info["kind"],
         target_sum=info["target_sum"],
+        median_total=info.get("median_total"),
         model_input=info["model_input"],
         all_genes=pd.Index(info["all_genes"], dtype=object),
         genes=pd.Index(info["genes"], dtype=object),
@@ -116,7 +118,7 @@ def _map(info: Mapping[str, Any], arrays: Arrays) -> Map:
             axes=arrays["smoothing.axes"],
         )
         space = _space(info, arrays, arrays["space.points"])
-        return DomainMap(axes=_axes(arrays)[0], smoothing=found, space=space)
+        return DomainMap(axes=_axes(info, arrays)[0], smoothing=found, space=space)
     embedding = tuple(info["embedding"])
     if info["map"] == "network":
         first, second = map(int, info["n_smooth"])
@@ -126,7 +128,7 @@ def _map(info: Mapping[str, Any], arrays: Arrays) -> Map:
             n_refine=int(info["n_refine"]),
             space=_space(info, arrays, arrays["space.points"]),
         )
-    axes = _axes(arrays)
+    axes = _axes(info, arrays)
     components = tuple(arrays[f"components.{i}"] for i in range(len(axes)))
     views = {str(name): arrays[f"views.{name}"] for name in info["views"]}
     blocks = [*components, *(view.astype(np.float32) for view in views.values())]
@@ -167,13 +169,15 @@ def _axes_arrays(every: tuple[Axes, ...]) -> Arrays:
     return arrays
 
 
-def _axes(arrays: Arrays) -> tuple[Axes, ...]:
+def _axes(info: Mapping[str, Any], arrays: Arrays) -> tuple[Axes, ...]:
+    ratio = float(info.get("axes_ratio", 1.0))  # models of before it was had components at 1
     numbers = sorted(int(name.split(".")[1]) for name in arrays if name.endswith(".directions"))
     return tuple(
         Axes(
             mean=arrays[f"axes.{i}.mean"],
             directions=arrays[f"axes.{i}.directions"],
             deviations=arrays.get(f"axes.{i}.deviations"),
+            ratio=ratio,
         )
         for i in numbers
     )

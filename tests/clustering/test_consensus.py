@@ -159,11 +159,13 @@ def test_number_of_clusters_stays_in_the_range_asked_for():
     assert 2 <= found.n_clusters <= 4
 
 
-def test_criterion_is_the_mean_of_two_scaled_terms(few_partitions):
-    curve = n_clusters_curve(consensus_tree(few_partitions, seed=0), few_partitions, (2, 5))
-    terms = curve[["agreement", "separation"]]
-    scaled = (terms - terms.min()) / (terms.max() - terms.min())
-    np.testing.assert_allclose(curve["criterion"], scaled.mean(axis=1))
+def test_criterion_is_a_product_and_does_not_depend_on_the_range(few_partitions):
+    tree = consensus_tree(few_partitions, seed=0)
+    curve = n_clusters_curve(tree, few_partitions, (2, 5))
+    assert (curve[["agreement", "separation"]] > 0).all(axis=None)
+    np.testing.assert_allclose(curve["criterion"], curve["agreement"] * curve["separation"])
+    part = n_clusters_curve(tree, few_partitions, (3, 4))
+    np.testing.assert_array_equal(part, curve[curve["n_clusters"].isin([3, 4])])
 
 
 def test_same_seed_gives_the_same_bits():

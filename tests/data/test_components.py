@@ -20,10 +20,20 @@ def test_components_are_the_singular_vectors_of_the_centred_matrix(log_norm):
 
 def test_second_view_gives_every_gene_the_same_weight(log_norm):
     strong = log_norm.multiply(np.r_[1000, np.ones(24)]).tocsr().astype(np.float32)
-    plain, scaled = expression_components(strong)
+    (plain, _), (scaled, _) = expression_components(strong)
     gene = strong[:, 0].toarray().ravel()
     assert abs(np.corrcoef(plain[:, 0], gene)[0, 1]) > 0.999
     assert abs(np.corrcoef(scaled[:, 0], gene)[0, 1]) < 0.9
+
+
+def test_components_can_be_those_of_other_totals(log_norm):
+    counts = log_norm.toarray() + 1
+    at = {total: sp.csr_matrix(np.log1p(total * counts)) for total in (2.0, 50.0)}
+    for (expected, _), (ours, axes) in zip(
+        expression_components(at[2.0]), expression_components(at[50.0], 2 / 50), strict=True
+    ):
+        np.testing.assert_allclose(np.abs(ours), np.abs(expected), atol=5e-3)
+        np.testing.assert_allclose(axes.project(at[50.0].toarray()), ours, atol=1e-4)
 
 
 @pytest.mark.parametrize(("shape", "width"), [((3, 25), 2), ((60, 2), 1), ((60, 1), 1)])
