@@ -14,7 +14,7 @@ from sklearn.mixture import GaussianMixture
 
 from benchmarks.common import Found, Stopwatch
 from scrcl.config import DataConfig
-from scrcl.data.preprocess import preprocess
+from scrcl.data.preprocess import TARGET_SUM, preprocess
 from scrcl.data.validate import unique_names
 from scrcl.data.values import find_values
 
@@ -54,12 +54,14 @@ PARAMS = {
 class Expression(NamedTuple):
     """Preprocessed data, the same for all baselines."""
 
-    log_norm: ad.AnnData  # (n_kept, n_genes), 10,000 per cell, log1p, variable genes
+    log_norm: ad.AnnData  # (n_kept, n_genes), one total for all cells, log1p, variable genes
     kept: NDArray[np.bool_]  # (n_obs,)
 
 
-def expression(adata: ad.AnnData, n_hvg: int = N_HVG) -> Expression:
-    """Normalise to 10,000 per cell, log1p, choose variable genes; log data start at the last step.
+def expression(
+    adata: ad.AnnData, n_hvg: int = N_HVG, target_sum: float | None = TARGET_SUM
+) -> Expression:
+    """Normalise, log1p, choose variable genes; log data start at the last step.
 
     Parameters
     ----------
@@ -67,8 +69,11 @@ def expression(adata: ad.AnnData, n_hvg: int = N_HVG) -> Expression:
         Cells and genes; not changed.
     n_hvg
         Number of variable genes, scanpy's default ranking.
+    target_sum
+        Total of every cell; ``None``: the median of the totals.
     """
-    done = preprocess(adata, DataConfig(n_hvg=n_hvg, hvg_flavor="seurat", values="log"))
+    config = DataConfig(n_hvg=n_hvg, hvg_flavor="seurat", values="log", target_sum=target_sum)
+    done = preprocess(adata, config)
     return Expression(done.log_norm, done.kept)
 
 
@@ -98,7 +103,11 @@ def n_classes(data: Dataset, found: Expression) -> int:
 
 
 def runner(
-    points: Callable[[Dataset, Expression], Points], cluster: Cluster, *, n_hvg: int = N_HVG
+    points: Callable[[Dataset, Expression], Points],
+    cluster: Cluster,
+    *,
+    n_hvg: int = N_HVG,
+    target_sum: float | None = TARGET_SUM,
 ) -> Runner:
     """Make a runner of a training-free method.
 
@@ -108,13 +117,13 @@ def runner(
         From data and preprocessed expression to what is clustered, (n_kept, n_features).
     cluster
         From that, the true number of classes and a seed to clusters.
-    n_hvg
-        Number of variable genes.
+    n_hvg, target_sum
+        As in `expression`.
     """
 
     def run(data: Dataset, names: Sequence[str], seed: int) -> Iterator[Found]:
         clock = Stopwatch()
-        found = expression(data.without_labels(), n_hvg)
+        found = expression(data.without_labels(), n_hvg, target_sum)
         labels = cluster(points(data, found), n_classes(data, found), seed)
         for name in names:
             yield Found(name, labels, found.kept, clock())

@@ -70,15 +70,23 @@ def run_scvi(data: Dataset, names: Sequence[str], seed: int) -> Iterator[Found]:
         yield Found(name, clusterers[name](latent, n_clusters, seed), found.kept, shared + clock())
 
 
-def _baseline(name: str, run: Runner, **more: str) -> Method:
-    params = {**baselines.PARAMS, "n_smooth": N_SMOOTH}
+def _baseline(
+    name: str,
+    run: Runner,
+    *,
+    group: str | None = None,
+    needs: str | None = None,
+    params: dict[str, object] | None = None,
+) -> Method:
+    """Make a baseline; ``params`` are those that others of them do not have."""
+    shared = {**baselines.PARAMS, "n_smooth": N_SMOOTH}
     return Method(
         name=name,
-        group=more.get("group", name),
+        group=group or name,
         run=run,
-        params=params,
+        params=shared | (params or {}),
         is_baseline=True,
-        needs=more.get("needs"),
+        needs=needs,
     )
 
 
@@ -91,7 +99,8 @@ def _methods() -> Iterator[Method]:
     yield _baseline("leiden_res1", baselines.runner(baselines.pcs, baselines.leiden))
     yield _baseline("leiden_k", baselines.runner(baselines.pcs, baselines.leiden_matched))
     yield _baseline("pca_kmeans", baselines.runner(baselines.pcs, baselines.kmeans))
-    yield _baseline("pca_tied_gmm", baselines.runner(baselines.pcs, baselines.tied_gmm))
+    run = baselines.runner(baselines.pcs, baselines.tied_gmm, target_sum=None)
+    yield _baseline("pca_tied_gmm", run, params={"target_sum": None})
     yield _baseline("diffusion_tied_gmm", baselines.runner(diffused, baselines.tied_gmm))
     for name in ("scvi_kmeans", "scvi_leiden"):
         yield _baseline(name, run_scvi, group="scvi", needs="scvi")
