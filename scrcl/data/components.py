@@ -86,8 +86,10 @@ def _rescaled(log_values: NDArray[np.floating], ratio: float) -> NDArray[np.floa
     """Log values of cells whose totals are ``ratio`` times as large."""
     if ratio == 1.0:
         return log_values
-    rescaled: NDArray[np.floating] = np.log1p(np.expm1(log_values) * ratio)
-    return rescaled.astype(log_values.dtype)
+    rescaled: NDArray[np.floating] = np.expm1(log_values)
+    rescaled *= ratio  # in place: of a million cells these are many
+    np.log1p(rescaled, out=rescaled)
+    return rescaled
 
 
 def components(X: CSR, n_components: int = N_COMPONENTS) -> NDArray[np.float32]:
