@@ -196,7 +196,7 @@ def _mixture(points: NDArray[np.float64], start: NDArray[np.intp]) -> NDArray[np
     means = np.eye(len(sizes))[start].T @ points / sizes[:, None]
     within = points - means[start]
     covariance = within.T @ within / len(points)
-    floor = _FLAT * max(points.var(axis=0).mean(), 1e-300)
+    floor = _FLAT * max(points.var(axis=0).mean(), 1e-6)
     covariance[np.diag_indices_from(covariance)] += floor
     mixture = GaussianMixture(
         len(sizes),

@@ -46,10 +46,10 @@ _COPIES_OF_X, _COPIES_OF_H = 3, 16
 _SHARE_OF_MEMORY = 0.5
 """Of the free memory that training may take."""
 N_SMOOTHED_COMPONENTS = 100
+"""Components that are smoothed on a tissue: noise that smoothing removes must not be cut off before."""
 VOTING_VIEWS = ("e1", "e2")
 """Learned views in the consensus: as many as views of expression, which keep it sound where the
 network has little to learn from."""
-"""Components that are smoothed on a tissue: noise that smoothing removes must not be cut off before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

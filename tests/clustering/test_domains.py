@@ -118,6 +118,12 @@ def test_tiny_tissues_are_clustered(n_spots):
     assert auto.n_clusters <= n_spots
 
 
+def test_spots_that_do_not_differ_are_one_domain():
+    _, adj, _ = layered(side=6)
+    found, _ = domain_clusters(np.ones((36, 5)), adj, 1, seed=0)
+    assert found.n_clusters == 1
+
+
 def test_more_domains_than_different_spots_are_refused():
     components, adj, _ = layered(side=4)
     with pytest.raises(InputError, match="n_clusters: got 17, wanted at most 16"):
