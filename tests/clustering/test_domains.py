@@ -4,6 +4,7 @@ import scipy.sparse as sp
 from sklearn.metrics import adjusted_rand_score
 
 from scrcl._validate import InputError
+from scrcl.clustering import domains
 from scrcl.clustering.domains import DEFAULT_RANGE, domain_clusters
 from scrcl.clustering.lowpass import best_strength, graph_laplacian, low_pass
 from scrcl.data.spatial import spatial_graph
@@ -19,6 +20,12 @@ def layered(n_layers=4, *, side=24, noise=1.0, seed=0):
     adj = spatial_graph(np.column_stack([cols, rows]), n_neighbors=4)
     components.flags.writeable = False
     return components, adj, truth
+
+
+@pytest.fixture(autouse=True)
+def fewer_starts(monkeypatch):
+    """Start k-means three times, not ten: tissues this clear need no more, and each start costs ms."""
+    monkeypatch.setattr(domains, "_N_STARTS", 3)
 
 
 @pytest.fixture
