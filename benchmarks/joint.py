@@ -20,7 +20,7 @@ import scipy.sparse as sp
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.common import ROOT
+from benchmarks.common import ROOT, write_table
 from benchmarks.ours import default_config
 from scrcl.clustering import domain_clusters
 from scrcl.data.components import aligned, components
@@ -29,7 +29,6 @@ from scrcl.data.preprocess import scale_genes
 from scrcl.experiment.source import Dataset, Source, load
 from scrcl.metrics import score
 from scrcl.model.learn import N_SMOOTHED_COMPONENTS
-from scrcl.results.atomic import atomic_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -143,13 +142,11 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "benchmarks" / "joint.csv")
     given = parser.parse_args()
     files = {path.stem: path for path in sorted(given.data_dir.rglob("*.h5ad"))}
-    given.out.parent.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, object]] = []
     for name in given.cases:
         log.info("%s", name)
         rows += [{"case": name, **row} for row in run_case(CASES[name], files, given.seeds)]
-        with atomic_path(given.out) as part:
-            pd.DataFrame(rows).to_csv(part, index=False, float_format="%.6g")
+        write_table(given.out, pd.DataFrame(rows))
     table = pd.DataFrame(rows).pivot_table("ari", ["case", "slice"], "way", sort=False)
     print(table.to_string(float_format="{:.3f}".format, na_rep="-"))  # noqa: T201
     return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scrcl.data.components import Axes, fit_components
-from scrcl.model.learn import members
+from scrcl.model.learn import VOTING_VIEWS, members
 from scrcl.model.network import refinement
 from scrcl.model.space import LabelledSpace, labelled_space, nearest, sample
 
@@ -119,7 +119,7 @@ def cell_map(setup: Setup, found: LabelFree, *, seed: int) -> CellMap:
     rows = sample(len(components[0]), seed=seed)
     wanted = members(config.cluster.embedding)
     if config.cluster.method == "consensus":
-        wanted_views = tuple(dict.fromkeys(("e1", "e2", *wanted)))
+        wanted_views = tuple(dict.fromkeys((*VOTING_VIEWS, *wanted)))
     else:
         wanted_views = wanted
     views = {
