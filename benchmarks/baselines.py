@@ -12,7 +12,8 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
-from benchmarks.common import Found, Stopwatch
+from benchmarks.common import Found
+from benchmarks.machine import Stopwatch
 from scrcl.config import DataConfig
 from scrcl.data.preprocess import TARGET_SUM, preprocess
 from scrcl.data.validate import unique_names

@@ -7,22 +7,19 @@ import hashlib
 import json
 import logging
 import multiprocessing
-import os
-import resource
-import sys
-import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import pandas as pd
 
+from benchmarks.machine import ROOT, peak_gb
 from scrcl.experiment.source import Source, load
 from scrcl.metrics import score, spatial_scores
 from scrcl.results.atomic import atomic_path, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ROOT = Path(__file__).parents[1]
 Cell: TypeAlias = dict[str, Any]
 """One result: the scores of a method on a set with a seed, its cost and its clusters."""
 
@@ -79,17 +75,6 @@ class Method:
     code: tuple[str, ...] = ()
     needs: str | None = None
     is_baseline: bool = False
-
-
-class Stopwatch:
-    """Wall-clock seconds since it was made."""
-
-    def __init__(self) -> None:
-        self.start = time.perf_counter()
-
-    def __call__(self) -> float:
-        """Read it."""
-        return time.perf_counter() - self.start
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,12 +178,6 @@ def scored(found: Found, data: Dataset, job: Job) -> Cell:
     }
 
 
-def peak_gb() -> float:
-    """Return the peak of the memory of this process, in GB of 2^30 bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**30 if sys.platform == "darwin" else 2**20)  # bytes there, kilobytes elsewhere
-
-
 def write_table(path: Path, table: pd.DataFrame, *, digits: int = 6) -> None:
     """Write a table, whole or not at all; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -214,10 +193,3 @@ def renew(path: Path, column: str, name: str, rows: pd.DataFrame) -> None:
         table = pd.concat([before[before[column] != name], rows])
     table.round(4).to_csv(path, index=False)
     print(rows.round(3).to_string(index=False))  # noqa: T201
-
-
-def limit_threads(n_threads: int) -> None:
-    """Limit the threads of the processes to come."""
-    for name in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
-        os.environ[f"{name}_NUM_THREADS"] = str(n_threads)
-    os.environ["NUMBA_THREADING_LAYER"] = "workqueue"  # the one that survives a fork

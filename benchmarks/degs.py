@@ -25,7 +25,7 @@ import pandas as pd
 import scanpy as sc
 import scipy.sparse as sp
 
-from benchmarks.common import Stopwatch, limit_threads
+from benchmarks.machine import Stopwatch, limit_threads
 from scrcl import pl
 from scrcl.data.expression import log_expression
 from scrcl.experiment.source import Source, load

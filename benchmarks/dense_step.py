@@ -52,10 +52,11 @@ def views(model: ScRCLNet, inputs: Inputs) -> Views:
     world = World(n_obs=len(inputs.x))
 
     def dropout(h: Tensor) -> Tensor:
-        return world.dropout(h, gcn.dropout, training=model.training)
+        kept = world.dropout_mask(*h.shape, gcn.dropout if model.training else 0, h.device)
+        return h if kept is None else h * kept / (1 - gcn.dropout)
 
     h1 = F.relu(mlp.linear(inputs.x))
-    u = F.leaky_relu(gcn.conv1(norm_adj @ inputs.x))
+    u = F.leaky_relu(F.linear(norm_adj @ inputs.x, gcn.conv1.weight, gcn.conv1.bias))
     u = F.leaky_relu(norm_adj @ F.linear(u, gcn.conv2.weight) + gcn.conv2.bias)
     h2 = F.leaky_relu(gcn.linear(dropout(u)))
     genes = F.relu(F.linear(inputs.gx, refine.conv.weight, refine.conv.bias))

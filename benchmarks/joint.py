@@ -20,7 +20,8 @@ import scipy.sparse as sp
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.common import ROOT, write_table
+from benchmarks.common import write_table
+from benchmarks.machine import ROOT
 from benchmarks.ours import default_config
 from scrcl.clustering import domain_clusters
 from scrcl.data.components import aligned, components

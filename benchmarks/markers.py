@@ -215,7 +215,8 @@ def projector_contrast(
     model, inputs = found.fitted.model, setup.inputs
     world = World(n_obs=len(inputs.x))
     with torch.no_grad():
-        hidden = model.mlp(inputs.x) + model.gcn(inputs.ax, inputs.norm_adj, world)
+        encoded = model.mlp(inputs.x), model.gcn(inputs.ax, inputs.norm_adj, world)
+        hidden = sum(e * length for e, length in encoded)
         inside = torch.nn.functional.one_hot(torch.from_numpy(codes.astype(np.int64))).to(hidden)
         means = inside.T @ hidden / inside.sum(0)[:, None]
         others = (1 - inside).T @ hidden / (1 - inside).sum(0)[:, None]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from benchmarks import baselines, ours
-from benchmarks.common import Found, Method, Stopwatch
+from benchmarks.common import Found, Method
+from benchmarks.machine import Stopwatch
 from scrcl.config import paper_defaults
 from scrcl.data.graph import knn_graph, normalized_adjacency, smooth
 

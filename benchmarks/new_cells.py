@@ -25,7 +25,8 @@ from sklearn.preprocessing import StandardScaler
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.common import Stopwatch, renew
+from benchmarks.common import renew
+from benchmarks.machine import Stopwatch
 from scrcl import ScRCL
 from scrcl.data import basis
 from scrcl.data.expression import log_expression

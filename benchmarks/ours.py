@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
-from benchmarks.common import Found, Stopwatch
+from benchmarks.common import Found
+from benchmarks.machine import Stopwatch
 from scrcl.clustering import cosine_kmeans
 from scrcl.clustering.cells import consensus_of
 from scrcl.clustering.partitions import partitions, spaces

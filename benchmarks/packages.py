@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks import baselines
-from benchmarks.common import Found, Stopwatch
+from benchmarks.common import Found
+from benchmarks.machine import Stopwatch
 from scrcl.data.validate import spatial_coords
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks import tables
-from benchmarks.common import ROOT
+from benchmarks.machine import ROOT
 from scrcl._validate import InputError
 from scrcl.results.atomic import atomic_path
 

@@ -19,7 +19,8 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks import tables
-from benchmarks.common import ROOT, cache_key, file_digest
+from benchmarks.common import cache_key, file_digest
+from benchmarks.machine import ROOT
 from benchmarks.methods_st import METHODS
 from benchmarks.runner import find_sets
 from scrcl.clustering import majority_vote

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import tables
-from benchmarks.common import ROOT, Job, cache_key, file_digest, limit_threads, run_all
+from benchmarks.common import Job, cache_key, file_digest, run_all
 from benchmarks.figure import draw
+from benchmarks.machine import ROOT, limit_threads
 from scrcl._validate import InputError
 from scrcl.experiment.source import Source, load
 from scrcl.pl.style import save

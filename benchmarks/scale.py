@@ -28,7 +28,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from benchmarks.common import ROOT, limit_threads, peak_gb, write_table
+from benchmarks.common import write_table
+from benchmarks.machine import ROOT, limit_threads, peak_gb
 from scrcl.cli import main_sc
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from benchmarks.common import ROOT, limit_threads, write_table
+from benchmarks.common import write_table
+from benchmarks.machine import ROOT, limit_threads
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ _BLOCK = 5_000
 _MEASURED = """
 import json, resource, sys, time
 start = time.perf_counter()
-from benchmarks.common import peak_gb
+from benchmarks.machine import peak_gb
 from scrcl.cli import main_st
 code = main_st(sys.argv[1:])
 used = resource.getrusage(resource.RUSAGE_SELF)

@@ -5,8 +5,6 @@ little from their random start, so P(h) itself says nothing about a gene (docs/a
 the numbers). The gradient of the views asks what the network does with a gene instead.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -55,17 +53,27 @@ def gene_pulls(
     """
     device = model.refine.projector.weight.device
     inputs, clusters = inputs.to(device), clusters.to(device)
-    layers = ((model.mlp.linear, inputs.x), (model.gcn.conv1, inputs.ax))
-    with torch.enable_grad(), _shifted(layers, clusters) as shifts:
-        views = model(inputs, None if cells is None else cells.to(device))
+    first = {"mlp.linear": inputs.x, "gcn.conv1": inputs.ax}
+    weights = {name: value.detach() for name, value in model.named_parameters()}
+    with torch.enable_grad():
+        # A shift for each cluster, which is 0, added to what the first layers give. The gradient
+        # with respect to it, times the layer's weight, is that with respect to a shift of the input
+        # of all cells of a cluster: no gradient of (n_obs, n_genes) is ever held.
+        shifts, biases = [], {}
+        for name, x in first.items():
+            bias = weights[f"{name}.bias"]
+            shifts.append(x.new_zeros((int(clusters.max()) + 1, len(bias)), requires_grad=True))
+            biases[f"{name}.bias"] = bias + shifts[-1][clusters]
+        batch = None if cells is None else cells.to(device)
+        views = torch.func.functional_call(model, biases, (inputs, batch))
         gradients = [
             torch.autograd.grad(_closeness(view, clusters), shift, retain_graph=True)[0]
             for view, shift in zip(views, (*shifts, *shifts), strict=True)
         ]
-    differences = [_contrast(x, clusters) for _, x in layers]
-    weights = [layer.weight.detach() for layer, _ in layers]
+    differences = [_contrast(x, clusters) for x in first.values()]
+    kernels = [weights[f"{name}.weight"] for name in first]
     return [
-        Pull(gradient @ weights[number % 2], differences[number % 2])
+        Pull(gradient @ kernels[number % 2], differences[number % 2])
         for number, gradient in enumerate(gradients)
     ]
 
@@ -77,29 +85,6 @@ def gene_embedding(
     """Embedding F of the genes in the refinement module, on the CPU."""
     conv = model.refine.conv
     return F.relu(inputs.mix(conv.weight.cpu()) + conv.bias.cpu())
-
-
-@contextmanager
-def _shifted(
-    layers: tuple[tuple[torch.nn.Module, Tensor], ...], clusters: Tensor
-) -> Iterator[list[Tensor]]:
-    """Add a shift for each cluster, which is 0, to what the first layers give.
-
-    The gradient with respect to it, times the layer's weight, is that with respect to a shift of
-    the input of all cells of a cluster: no gradient of (n_obs, n_genes) is ever held.
-    """
-    n_clusters = int(clusters.max()) + 1
-    shifts, handles = [], []
-    for layer, x in layers:
-        shift = x.new_zeros((n_clusters, len(layer.weight)), requires_grad=True)  # type: ignore[arg-type]
-        shifts.append(shift)
-        hook = lambda _, __, out, shift=shift: out + shift[clusters]
-        handles.append(layer.register_forward_hook(hook))
-    try:
-        yield shifts
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _closeness(view: Tensor, clusters: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from scrcl.nn.encoder import GCNEncoder, MLPEncoder
 from scrcl.nn.inputs import Inputs
 from scrcl.nn.refine import GeneRefinement
-from scrcl.nn.unit import unit_rows
 from scrcl.nn.world import World
 
 
@@ -74,11 +73,11 @@ class ScRCLNet(nn.Module):
             The processes that have the other cells; ``None``: there are no others.
         """
         world = world or World(n_obs=len(inputs.x))
-        # Under autocast the encoders compute in half precision; lengths and losses never do.
-        h1 = self.mlp(inputs.x).to(inputs.x.dtype)
-        h2 = self.gcn(inputs.ax, inputs.norm_adj, world).to(inputs.x.dtype)
-        z1, z2 = h1[:, :0], h2[:, :0]
+        # Under autocast the encoders' products are in half precision; lengths and losses never are.
+        first, second = self.mlp(inputs.x), self.gcn(inputs.ax, inputs.norm_adj, world)
+        e1, e2 = first[0], second[0]
+        z1, z2 = e1[:, :0], e2[:, :0]
         if refine:
             at_hand = world.rows if cells is None else cells
-            z1, z2 = self.refine(h1, h2, inputs.gx, cells=at_hand, world=world)
-        return Views(unit_rows(h1), unit_rows(h2), z1, z2)
+            z1, z2 = self.refine(first, second, inputs.gx, cells=at_hand, world=world)
+        return Views(e1, e2, z1, z2)

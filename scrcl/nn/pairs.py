@@ -9,7 +9,7 @@ Two identities carry it, and both are exact:
   keeps float32 accurate.
 
 The backward pass is written out. Autograd's would hold some 16 arrays of the embeddings' size and
-fill as many anew; this one holds four and adds to those it has.
+fill as many anew; this one holds two, makes as many, and computes the rest a block at a time.
 """
 
 from typing import Any, NamedTuple
@@ -18,8 +18,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.linalg import vecdot
 
+from scrcl.nn.blocks import row_blocks
 from scrcl.nn.world import World
+
+_ALL = slice(None)
 
 
 class Pairs(NamedTuple):
@@ -59,8 +63,7 @@ def compare(
     world = world or World(n_obs=len(e1))
     dots = _Dots.apply(e1, e2, adj, temperature, world)  # type: ignore[no-untyped-call]
     log_mass1, log_mass2, own, back, px, qy, across = dots
-    degree = adj.crow_indices().diff().to(adj.dtype)
-    near = degree * px + world.propagate(adj, qy[:, None])[:, 0] - across
+    near = _degree(adj) * px + world.propagate(adj, qy[:, None])[:, 0] - across
     everyone = world.n_obs * px + world.total(qy.sum())
     return Pairs(log_mass1, log_mass2, own, back, near, everyone)
 
@@ -76,66 +79,149 @@ class _Dots(torch.autograd.Function):
     def forward(  # noqa: PLR0917 - torch passes them by position
         ctx: Any, e1: Tensor, e2: Tensor, adj: Tensor, temperature: float, world: World
     ) -> tuple[Tensor, ...]:
-        (log_mass1, p), (log_mass2, q) = _soften(e1, temperature), _soften(e2, temperature)
-        mean_q = world.total(q.sum(0)) / world.n_obs
-        mean_y = world.total(e2.sum(0)) / (world.n_obs * temperature)
-        p, q = p.sub_(mean_q), q.sub_(mean_q)
-        x, y = _logits(e1, temperature, mean_y), _logits(e2, temperature, mean_y)
-        around_y, around_q = world.propagate(adj, y), world.propagate(adj, q)
-        ctx.save_for_backward(e1, e2, p, q, around_y, around_q, mean_q, mean_y)
+        log_mass1, log_mass2, own, back, px, qy, across = e1.new_empty(7, len(e1))
+        for rows in row_blocks(e1):
+            log_mass1[rows] = torch.logsumexp(e1[rows] / temperature, dim=1)
+            log_mass2[rows] = torch.logsumexp(e2[rows] / temperature, dim=1)
+        around_q, around_y, mean_q, mean_y = _around(
+            e2, log_mass2, adj, temperature=temperature, world=world
+        )
+        views = (e1, e2, log_mass1, log_mass2, mean_q, mean_y)
+        centred = _Centred(temperature, *views)
+        for rows in row_blocks(e1):
+            x, p = centred.view1(rows)
+            y, q = centred.view2(rows)
+            px[rows], qy[rows] = vecdot(p, x), vecdot(q, y)
+            across[rows] = vecdot(p, around_y[rows]) + vecdot(x, around_q[rows])
+            apart = x.sub_(y)
+            back[rows] = vecdot(q, apart) + apart @ mean_q
+            own[rows] = vecdot(p.sub_(q), apart)
+        ctx.save_for_backward(*views)
+        # Not among the saved, which stay to the end: a gradient takes the place of one of them.
+        ctx.around = around_q, around_y
         ctx.adj, ctx.temperature, ctx.world = adj, temperature, world
-        px, qy = _row_dot(p, x), _row_dot(q, y)
-        across = _row_dot(p, around_y).add_(_row_dot(x, around_q))
-        apart = x.sub_(y)
-        back = _row_dot(q, apart).add_(apart @ mean_q)
-        own = _row_dot(torch.sub(p, q, out=y), apart)
         return log_mass1, log_mass2, own, back, px, qy, across
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *of: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients by logits and by probabilities first, these two then joined by the softmax."""
-        e1, e2, p, q, around_y, around_q, mean_q, mean_y = ctx.saved_tensors
-        temperature, world = ctx.temperature, ctx.world
-        mass1, mass2, own, back, px, qy, across = (grad[:, None] for grad in of)
-        x, y = _logits(e1, temperature, mean_y), _logits(e2, temperature, mean_y)
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients by logits and by probabilities first, these two then joined by the softmax.
 
-        by_q = world.propagate(ctx.adj, across * x).addcmul_(y, qy)
-        by_p = (x * px).addcmul_(around_y, across)
-        apart = x.sub_(y)
-        by_p.addcmul_(apart, own)
-        by_q.addcmul_(apart, -own).sub_(world.total(by_p.sum(0) + by_q.sum(0)) / world.n_obs)
-        by_q.addcmul_(apart, back)  # of q as it is, not of q~
-        del x, apart
-
-        by_y = world.propagate(ctx.adj, torch.mul(across, p, out=y)).addcmul_(q, qy)
-        by_x = (p * px).addcmul_(around_q, across)
-        # own * (p - q) + back * q, and q has its mean off.
-        by_x.addcmul_(p, own).addcmul_(q, back - own).addcmul_(mean_q, back)
-        by_y.addcmul_(p, -own).addcmul_(q, own - back).addcmul_(mean_q, -back)
-
-        by_y.sub_(world.total(by_x.sum(0) + by_y.sum(0)) / world.n_obs)
-        by_e1 = _through_softmax(by_x, by_p, p + mean_q, mass1).div_(temperature)
-        by_e2 = _through_softmax(by_y, by_q, q + mean_q, mass2).div_(temperature)
-        return by_e1, by_e2, None, None, None
+        What one view needs of all cells is gone before the other's is made.
+        """
+        centred = _Centred(ctx.temperature, *ctx.saved_tensors)
+        of = tuple(grad[:, None] for grad in grads)
+        around, ctx.around = ctx.around, None
+        if around is None:  # this is the second time
+            again = {"temperature": ctx.temperature, "world": ctx.world}
+            around = _around(centred.e2, centred.log_mass2, ctx.adj, **again)[:2]
+        by_e1 = _by_view1(centred, of, *around)
+        del around
+        return by_e1, _by_view2(centred, of, ctx.adj, ctx.world), None, None, None
 
 
-def _soften(e: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Log of the mass of each row, and the rows of the embedding as distributions."""
-    log_p = torch.log_softmax(e / temperature, dim=1)
-    return e[:, 0] / temperature - log_p[:, 0], log_p.exp_()
+class _Centred(NamedTuple):
+    """Both embeddings and what makes logits and probabilities of them, a block at a time."""
+
+    temperature: float
+    e1: Tensor
+    e2: Tensor
+    log_mass1: Tensor
+    log_mass2: Tensor
+    mean_q: Tensor
+    mean_y: Tensor
+
+    def view1(self, rows: slice = _ALL, columns: slice = _ALL) -> tuple[Tensor, Tensor]:
+        """``x~`` and ``p~``, both new."""
+        return self._of(self.e1, self.log_mass1, rows, columns)
+
+    def view2(self, rows: slice = _ALL, columns: slice = _ALL) -> tuple[Tensor, Tensor]:
+        """``y~`` and ``q~``, both new."""
+        return self._of(self.e2, self.log_mass2, rows, columns)
+
+    def _of(
+        self, e: Tensor, log_mass: Tensor, rows: slice, columns: slice
+    ) -> tuple[Tensor, Tensor]:
+        logits = e[rows, columns] / self.temperature
+        soft = (logits - log_mass[rows, None]).exp_().sub_(self.mean_q[columns])
+        return logits.sub_(self.mean_y[columns]), soft
 
 
-def _logits(e: Tensor, temperature: float, mean: Tensor) -> Tensor:
-    return torch.div(e, temperature).sub_(mean)
+def _around(
+    e2: Tensor, log_mass2: Tensor, adj: Tensor, *, temperature: float, world: World
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Compute ``A q~`` and ``A y~``, and the means of q and y."""
+    mean_q, mean_y = e2.new_empty(2, e2.shape[1])
+
+    def q_columns(columns: slice) -> Tensor:
+        q = (e2[:, columns] / temperature).sub_(log_mass2[:, None]).exp_()
+        mean_q[columns] = world.total(q.sum(0)) / world.n_obs
+        return q.sub_(mean_q[columns])
+
+    def y_columns(columns: slice) -> Tensor:
+        y = e2[:, columns] / temperature
+        mean_y[columns] = world.total(y.sum(0)) / world.n_obs
+        return y.sub_(mean_y[columns])
+
+    around_q, around_y = (world.mix(adj, made, len(mean_q)) for made in (q_columns, y_columns))
+    return around_q, around_y, mean_q, mean_y
 
 
-def _through_softmax(by_x: Tensor, by_p: Tensor, p: Tensor, by_mass: Tensor) -> Tensor:
-    """Gradient by logits of all that depends on them, directly, by p and by their mass."""
-    return by_x.addcmul_(p, by_p.sub_(_row_dot(p, by_p)[:, None]).add_(by_mass))
+def _by_view1(
+    centred: _Centred, of: tuple[Tensor, ...], around_q: Tensor, around_y: Tensor
+) -> Tensor:
+    """Gradient by e1, in the place of ``around_q``."""
+    mass1, _, own, back, px, _, across = of
+    for rows in row_blocks(around_q):
+        x, p = centred.view1(rows)
+        y, q = centred.view2(rows)
+        by_p = around_y[rows].mul_(across[rows]).addcmul_(x, px[rows])
+        by_p.addcmul_(x.sub_(y), own[rows])
+        by_x = around_q[rows].mul_(across[rows]).addcmul_(p, px[rows] + own[rows])
+        by_x.addcmul_(q, back[rows] - own[rows]).addcmul_(centred.mean_q, back[rows])
+        _through_softmax(by_x, by_p, p.add_(centred.mean_q), mass1[rows])
+        by_x.div_(centred.temperature)
+    return around_q
 
 
-def _row_dot(a: Tensor, b: Tensor) -> Tensor:
-    """Dot product of each row of ``a`` with the same row of ``b``."""
-    dots: Tensor = torch.linalg.vecdot(a, b)
-    return dots
+def _by_view2(centred: _Centred, of: tuple[Tensor, ...], adj: Tensor, world: World) -> Tensor:
+    """Gradient by e2, the means included, on which all cells depend."""
+    _, mass2, own, back, px, qy, across = of
+    # Of the gradients by x~, y~, p~ and q~, the means' are the sums over all cells. There, own and
+    # back cancel, and A's columns sum to what its rows do.
+    of_1, of_2 = px + _degree(adj)[:, None] * across, qy + world.propagate(adj, across)
+    by_mean_y, by_mean_q = torch.empty_like(centred.mean_y), torch.empty_like(centred.mean_q)
+
+    def x_columns(columns: slice) -> Tensor:
+        (x, _), (y, _) = centred.view1(columns=columns), centred.view2(columns=columns)
+        by_mean_q[columns] = (of_1.T @ x + of_2.T @ y)[0]
+        return x.mul_(across)
+
+    def p_columns(columns: slice) -> Tensor:
+        (_, p), (_, q) = centred.view1(columns=columns), centred.view2(columns=columns)
+        by_mean_y[columns] = (of_1.T @ p + of_2.T @ q)[0]
+        return p.mul_(across)
+
+    n_columns = len(by_mean_q)
+    around_x, around_p = (world.mix(adj, made, n_columns) for made in (x_columns, p_columns))
+    by_mean_q, by_mean_y = (world.total(by) / world.n_obs for by in (by_mean_q, by_mean_y))
+    for rows in row_blocks(around_x):
+        x, p = centred.view1(rows)
+        y, q = centred.view2(rows)
+        by_q = around_x[rows].sub_(by_mean_q).addcmul_(y, qy[rows])
+        by_q.addcmul_(x.sub_(y), back[rows] - own[rows])
+        by_y = around_p[rows].sub_(by_mean_y).addcmul_(p, -own[rows])
+        by_y.addcmul_(q, qy[rows] + own[rows] - back[rows])
+        by_y.addcmul_(centred.mean_q, -back[rows])
+        _through_softmax(by_y, by_q, q.add_(centred.mean_q), mass2[rows])
+        by_y.div_(centred.temperature)
+    return around_p
+
+
+def _degree(adj: Tensor) -> Tensor:
+    return adj.crow_indices().diff().to(adj.dtype)
+
+
+def _through_softmax(by_x: Tensor, by_p: Tensor, p: Tensor, by_mass: Tensor) -> None:
+    """Add to the gradient by logits what comes to them through p and through their mass."""
+    by_x.addcmul_(p, by_p.sub_(vecdot(p, by_p)[:, None]).add_(by_mass))

@@ -7,11 +7,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scrcl.nn.encoder import GraphConv
+from scrcl.nn.layers import dropped_product
 from scrcl.nn.world import World
 
 Cells: TypeAlias = slice | Int[Tensor, " n_batch"]
 """Which of all cells are at hand: a stretch of them, the others being with other processes, or the
 cells of a mini-batch."""
+Encoded: TypeAlias = tuple[Float[Tensor, "n_obs n_hidden"], Float[Tensor, "n_obs 1"]]
+"""Encodings h of a view: rows of unit length, and their lengths."""
 
 
 class GeneRefinement(nn.Module):
@@ -57,17 +60,17 @@ class GeneRefinement(nn.Module):
 
     def forward(
         self,
-        h1: Float[Tensor, "n_obs n_hidden"],
-        h2: Float[Tensor, "n_obs n_hidden"],
+        encoded1: Encoded,
+        encoded2: Encoded,
         gx: Float[Tensor, "n_genes n_obs"],
         *,
         cells: Cells,
         world: World,
     ) -> tuple[Float[Tensor, "n_obs n_latent"], Float[Tensor, "n_obs n_latent"]]:
-        """Refine both views' encodings (before normalisation) into z1 and z2."""
-        weight, bias = self.fold(self.genes(gx, cells, world))
-        h1, h2 = (world.dropout(h, self.dropout, training=self.training) for h in (h1, h2))
-        return self.apply_to(h1, weight, bias), self.apply_to(h2, weight, bias)
+        """Refine both views' encodings into z1 and z2."""
+        folded = self.fold(self.genes(gx, cells, world))
+        z1, z2 = (self.apply_to(view, *folded, world) for view in (encoded1, encoded2))
+        return z1, z2
 
     def fold(
         self, genes: Float[Tensor, "n_genes n_latent"]
@@ -77,9 +80,14 @@ class GeneRefinement(nn.Module):
 
     def apply_to(
         self,
-        h: Float[Tensor, "n_obs n_hidden"],
+        encoded: Encoded,
         weight: Float[Tensor, "n_latent n_hidden"],
         bias: Float[Tensor, " n_latent"],
+        world: World,
     ) -> Float[Tensor, "n_obs n_latent"]:
-        """Refine one view's encodings with what `fold` gave."""
-        return F.normalize(F.linear(h, weight, bias))
+        """Refine one view's encodings, ``h = |h| e``, with what `fold` gave."""
+        e, length = encoded
+        dropout = self.dropout if self.training else 0.0
+        kept = world.dropout_mask(len(e), e.shape[1], dropout, e.device)
+        refined = dropped_product(e, weight, kept=kept, scale=1 / (1 - dropout))
+        return F.normalize(length * refined + bias)

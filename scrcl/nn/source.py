@@ -131,27 +131,27 @@ class MiniBatches:
     def _embed(self, model: ScRCLNet) -> Views:
         inputs, refine, gcn = self.inputs, model.refine, model.gcn
         n_obs, n_hidden = inputs.x.shape[0], refine.projector.in_features
+        alone = World(n_obs=n_obs)
         # Halves of one array, so that [e1, e2] needs no second one.
         e1, e2 = torch.empty(n_obs, 2 * n_hidden).tensor_split(2, dim=1)
+        lengths = torch.empty(2, n_obs, 1)
         hidden = torch.empty(n_obs, n_hidden)
         for cells in blocks(n_obs):
             x0 = torch.from_numpy(inputs.smoothed(cells, inputs.n_smooth[0])).to(self.device)
             ax = torch.from_numpy(inputs.smoothed(cells, inputs.n_smooth[1] + 1)).to(self.device)
-            e1[cells] = model.mlp(x0).cpu()
-            first = F.leaky_relu_(gcn.conv1(ax))
-            hidden[cells] = F.linear(first, gcn.conv2.weight).cpu()
+            e1[cells], lengths[0, cells] = (part.cpu() for part in model.mlp(x0))
+            hidden[cells] = gcn.before_mixing(ax).cpu()
         genes = inputs.mix(refine.conv.weight.cpu()).to(self.device)
         genes = F.relu_(genes + refine.conv.bias)
         table = hidden.numpy()
         for cells in blocks(n_obs):
             around = torch.from_numpy(inputs.norm_adj[cells] @ table).to(self.device)
-            second = F.leaky_relu_(around.add_(gcn.conv2.bias))
-            e2[cells] = F.leaky_relu_(gcn.linear(second)).cpu()
+            e2[cells], lengths[1, cells] = (part.cpu() for part in gcn.after_mixing(around))
         del hidden, table  # as large as a view
         weight, bias = refine.fold(genes)
         z1, z2 = torch.empty(2, n_obs, genes.shape[1])
         for cells in blocks(n_obs):
-            for view, z in ((e1, z1), (e2, z2)):
-                z[cells] = refine.apply_to(view[cells].to(self.device), weight, bias).cpu()
-                view[cells] = F.normalize(view[cells])
+            for view, length, z in zip((e1, e2), lengths, (z1, z2), strict=True):
+                encoded = view[cells].to(self.device), length[cells].to(self.device)
+                z[cells] = refine.apply_to(encoded, weight, bias, alone).cpu()
         return Views(e1, e2, z1, z2)

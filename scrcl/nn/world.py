@@ -5,6 +5,7 @@ from the cells of others comes through the two operations below; in their backwa
 gradients of all shares meet. A process alone hears only itself, and nothing is copied.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.nn import functional as F
+
+from scrcl.nn.blocks import column_blocks
+
+_INT16, _INT64 = torch.iinfo(torch.int16), torch.iinfo(torch.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,30 @@ class World:
         x
             The same of another matrix, (n_own, n_features).
         """
-        # Outside the function, so that the gradient of x comes back in the precision of x.
-        return _SymmetricProduct.apply(adj, x.to(adj.dtype), self)  # type: ignore[no-any-return, no-untyped-call]
+        return _SymmetricProduct.apply(adj, x, self)  # type: ignore[no-any-return, no-untyped-call]
+
+    def mix(self, adj: Tensor, made: Callable[[slice], Tensor], n_columns: int) -> Tensor:
+        """``adj @ x`` for an ``x`` that is made some columns at a time; no gradient passes.
+
+        So x never has to exist as a whole, and on a CPU the rows that a cell's neighbours have are
+        found in the cache.
+
+        Parameters
+        ----------
+        adj
+            The rows of this process's cells, (n_own, n_obs).
+        made
+            Makes some columns of this process's rows of x.
+        n_columns
+            Of x.
+        """
+        out = adj.values().new_empty(adj.shape[0], n_columns)
+        with torch.autocast(
+            adj.device.type, enabled=False
+        ):  # sparse products have no half precision
+            for columns in column_blocks(n_columns, adj.device):
+                out[:, columns] = adj @ self.gather(made(columns).contiguous())
+        return out
 
     def gather(self, x: Tensor) -> Tensor:
         """Rows of all processes in order, (n_obs, n_features); no gradient passes."""
@@ -63,20 +90,24 @@ class World:
         lengths = [self._start(rank + 1) - self._start(rank) for rank in range(self.size)]
         return torch.cat([part[:n] for part, n in zip(parts, lengths, strict=True)])
 
-    def dropout(self, x: Tensor, probability: float, *, training: bool) -> Tensor:
-        """Dropout of rows as a single process draws it, so that their number changes nothing.
+    def dropout_mask(
+        self, n_rows: int, n_columns: int, probability: float, device: torch.device
+    ) -> Tensor | None:
+        """Draw which entries of this process's rows dropout keeps; None if it keeps them all.
 
-        Its mask is of bytes: as floats, torch's own on the CPU is as large as ``x``.
+        Drawn as a single process draws it, so that the number of processes changes nothing. One byte
+        an entry; on a CPU of 16 random bits each, as drawing takes longer than using what is drawn.
         """
-        if not training or not probability:
-            return x
-        if self.size == 1 and x.device.type != "cpu":
-            return F.dropout(x, probability)  # one kernel
-        n_rows = len(x) if self.size == 1 else self.n_obs
-        every = torch.empty(n_rows, x.shape[1], dtype=torch.bool, device=x.device)
-        kept = every.bernoulli_(1 - probability)
-        kept = kept if self.size == 1 else kept[self.rows]
-        return (x * kept).mul_(1 / (1 - probability))
+        if not probability:
+            return None
+        shape = (n_rows if self.size == 1 else self.n_obs, n_columns)
+        if device.type == "cpu":
+            words = torch.empty(-(-shape[0] * shape[1] // 4), dtype=torch.int64)
+            bits = words.random_(_INT64.min, None).view(torch.int16)[: shape[0] * shape[1]]
+            kept = (bits >= round(_INT16.min + probability * 2**16)).view(shape)
+        else:
+            kept = torch.empty(shape, dtype=torch.bool, device=device).bernoulli_(1 - probability)
+        return kept if self.size == 1 else kept[self.rows]
 
     def _start(self, rank: int) -> int:
         return rank * self.n_obs // self.size
@@ -112,9 +143,7 @@ class _SymmetricProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, adj: Tensor, x: Tensor, world: World) -> Tensor:
         ctx.adj, ctx.world = adj, world
-        # Sparse products have no half precision.
-        with torch.autocast(x.device.type, enabled=False):
-            return adj @ world.gather(x)
+        return world.mix(adj, lambda columns: x[:, columns], x.shape[1])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, None]:

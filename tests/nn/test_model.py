@@ -92,10 +92,11 @@ def test_dropout_acts_in_training_mode_only_and_not_on_the_mlp_view(inputs):
 def test_refinement_never_forms_the_projection_of_cells_onto_genes():
     n_obs, n_genes, n_hidden = 60, 50, 8
     module = GeneRefinement(n_obs, n_genes, n_hidden=n_hidden, n_latent=3, dropout=0.3)
-    h, gx = torch.ones(n_obs, n_hidden, requires_grad=True), torch.ones(n_genes, n_obs)
+    e, gx = torch.ones(n_obs, n_hidden, requires_grad=True), torch.ones(n_genes, n_obs)
+    view = e, torch.ones(n_obs, 1)
 
     with LargestTensor() as largest:
-        sum(z.sum() for z in module(h, h, gx, cells=slice(n_obs), world=World())).backward()
+        sum(z.sum() for z in module(view, view, gx, cells=slice(n_obs), world=World())).backward()
 
     assert largest.numel <= max(n_obs * n_hidden, n_genes * n_hidden)
 

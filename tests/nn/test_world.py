@@ -7,7 +7,6 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from torch.nn import functional as F
 
 from scrcl.config import ModelConfig, TrainConfig
 from scrcl.nn.world import World
@@ -16,14 +15,14 @@ from scrcl.train import fit
 from tests.nn import dense
 
 N_OBS, N_GENES = 13, 7
+CPU = torch.device("cpu")
 MODEL = ModelConfig(n_hidden=10, n_latent=3, dropout=0.3)
 TRAIN = TrainConfig(n_epochs=25, lr=1e-2, weight_decay=0.01)
 
 
 def trained(keep="last"):
     inputs = dense.to_inputs(dense.random_case(N_OBS, N_GENES))
-    device = torch.device("cpu")
-    return fit(inputs, MODEL, TRAIN, n_latent=3, seed=5, device=device, keep=keep)
+    return fit(inputs, MODEL, TRAIN, n_latent=3, seed=5, device=CPU, keep=keep)
 
 
 def take_part(rank, size, address, folder):
@@ -74,14 +73,34 @@ def test_a_process_alone_hears_itself():
     assert dataclasses.astuple(world) == (0, 1, 4)
 
 
-def test_dropout_is_that_of_torch_bit_for_bit():
-    x = torch.rand(5, 7, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    drawn = []
-    for dropout in (
-        lambda: World(n_obs=5).dropout(x, 0.3, training=True),
-        lambda: F.dropout(x, 0.3),
-    ):
+@pytest.mark.parametrize("probability", [0.05, 0.3, 0.9])
+def test_dropout_keeps_each_entry_as_often_as_it_should(probability):
+    with seeded(1):
+        kept = World(n_obs=999).dropout_mask(999, 501, probability, CPU)
+        other = World(n_obs=999).dropout_mask(999, 501, probability, CPU)
+    assert kept.shape == (999, 501)
+    sigma = (probability * (1 - probability) / kept.numel()) ** 0.5
+    assert kept.double().mean().item() == pytest.approx(1 - probability, abs=5 * sigma)
+    # Nothing in common with the next draw, with the row or with the column before.
+    for one, next_one in ((kept, other), (kept[1:], kept[:-1]), (kept[:, 1:], kept[:, :-1])):
+        both = torch.corrcoef(torch.stack([one.flatten(), next_one.flatten()]).double())[0, 1]
+        assert abs(both.item()) < 5 / one.numel() ** 0.5
+
+
+def test_processes_draw_the_rows_that_one_draws_alone():
+    with seeded(1):
+        alone = World(n_obs=10).dropout_mask(10, 7, 0.3, CPU)
+    parts = []
+    for rank in range(3):
+        world = World(rank, 3, 10)
         with seeded(1):
-            out = dropout()
-            drawn.append((out, torch.autograd.grad(out.sum(), x)[0], torch.rand(1)))
-    torch.testing.assert_close(*drawn, rtol=0, atol=0)
+            parts.append(world.dropout_mask(world.rows.stop - world.rows.start, 7, 0.3, CPU))
+    assert torch.equal(torch.cat(parts), alone)
+
+
+def test_no_dropout_draws_nothing():
+    with seeded(1):
+        assert World(n_obs=10).dropout_mask(10, 7, 0.0, CPU) is None
+        first = torch.rand(1)
+    with seeded(1):
+        assert torch.equal(torch.rand(1), first)

@@ -1,0 +1,11 @@
+"""Data of the tests are small; blocks of rows and columns are smaller still."""
+
+import pytest
+
+from scrcl.nn import blocks
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(blocks, "CPU_BLOCK", 5)
+    monkeypatch.setattr(blocks, "CPU_COLUMNS", 4)
