@@ -34,6 +34,9 @@ class DataConfig:
         Cells are neighbours in ``expression`` or in ``spatial`` position.
     graph_metric
         Distance of the expression graph.
+    neighbor_search
+        How nearest cells are found where comparing all pairs would take too long: by ``descent``, or
+        with ``faiss`` (the extra of this name).
     n_neighbors
         Neighbours of a cell: counting itself in the expression graph (as the paper does), not
         counting itself in the spatial graph.
@@ -61,6 +64,7 @@ class DataConfig:
     values: Literal["counts", "log", "scaled"] = "counts"
     graph: Literal["expression", "spatial"] = "expression"
     graph_metric: Literal["cosine", "euclidean"] = "cosine"
+    neighbor_search: Literal["descent", "faiss"] = "descent"
     n_neighbors: Size = 15
     spatial_graph: Literal["nearest", "radius", "delaunay", "stored"] = "nearest"
     radius: Positive | None = None

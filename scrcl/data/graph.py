@@ -6,11 +6,13 @@ CSR in, CSR out; nothing here is ever ``(n_obs, n_obs)`` dense. Neighbours on a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.neighbors import NearestNeighbors
+
+from scrcl._validate import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 # on one core) all pairs of cells are compared; beyond, nearest neighbour descent, which takes that
 # long to compile itself.
 MAX_EXACT_PRODUCTS = 2.5e11
+# Lists of an inverted file that are looked into for each cell, cells of each list at least, and cells
+# that are looked up at a time.
+_N_PROBES, _LIST_SIZE, _BLOCK = 32, 40, 65_536
 # Entries of one (gene block, n_genes) slab of distances: 128 MB in float64.
 _SLAB = 16_000_000
 
@@ -33,6 +38,7 @@ def knn_graph(
     metric: Literal["cosine", "euclidean"] = "cosine",
     include_self: bool = True,
     seed: int = 0,
+    search: Literal["descent", "faiss"] = "descent",
     max_exact_products: float = MAX_EXACT_PRODUCTS,
 ) -> CSR:
     """Graph of the nearest cells, symmetrised by "either lists the other".
@@ -48,22 +54,32 @@ def knn_graph(
         Cells that are all zero have no direction: they are near each other and far from the rest.
     include_self
         Whether the cell counts as the first of its own neighbours, as in scanpy.
-    seed, max_exact_products
+    seed, search, max_exact_products
         If comparing all pairs takes more products of two numbers than this, the search is
-        approximate and starts from this seed.
+        approximate and starts from this seed: nearest neighbour ``descent``, or an inverted file of
+        ``faiss``, which is an extra.
 
     Returns
     -------
     ``(n_obs, n_obs)``, binary, symmetric, without self loops.
+
+    Raises
+    ------
+    InputError
+        If faiss is asked for and not installed.
     """
+    if search == "faiss":
+        _import_faiss()  # refused whatever the size, so that small data do not hide it
     n_obs = X.shape[0]
     n_others = min(n_neighbors - int(include_self), n_obs - 1)
     points = _unit_rows(X) if metric == "cosine" else _dense(X)
     if n_others < 1:
         return sp.csr_matrix((n_obs, n_obs), dtype=np.float32)
-    is_small = n_obs * points.size <= max_exact_products
-    search = _exact_neighbors if is_small else _approximate_neighbors
-    found = search(points, n_others + 1, seed)
+    if n_obs * points.size <= max_exact_products:
+        found = _exact_neighbors(points, n_others + 1)
+    else:
+        approximate = {"descent": _descent_neighbors, "faiss": _faiss_neighbors}[search]
+        found = approximate(points, n_others + 1, seed)
     return symmetric_graph(*_without_self(found, n_others), n_obs)
 
 
@@ -183,19 +199,43 @@ def _unit_rows(X: Matrix) -> NDArray[np.float32]:
     return np.hstack([unit, empty.astype(np.float32)]) if empty.any() else unit
 
 
-def _exact_neighbors(points: NDArray[np.float32], n_listed: int, seed: int) -> NDArray[np.intp]:
-    del seed  # nothing is drawn
+def _exact_neighbors(points: NDArray[np.float32], n_listed: int) -> NDArray[np.intp]:
     search = NearestNeighbors(n_neighbors=n_listed, algorithm="brute").fit(points)
     return np.asarray(search.kneighbors(return_distance=False, X=points))
 
 
-def _approximate_neighbors(
-    points: NDArray[np.float32], n_listed: int, seed: int
-) -> NDArray[np.intp]:
+def _descent_neighbors(points: NDArray[np.float32], n_listed: int, seed: int) -> NDArray[np.intp]:
     from pynndescent import NNDescent  # noqa: PLC0415  (slow, and large data only)
 
     index = NNDescent(points, metric="euclidean", n_neighbors=n_listed, random_state=seed)
     return np.asarray(index.neighbor_graph[0], dtype=np.intp)
+
+
+def _faiss_neighbors(points: NDArray[np.float32], n_listed: int, seed: int) -> NDArray[np.intp]:
+    """Search an inverted file: the cells of the lists whose centres are nearest."""
+    faiss = _import_faiss()
+    n_obs, width = points.shape
+    n_lists = max(1, min(int(4 * n_obs**0.5), n_obs // _LIST_SIZE))
+    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(width), width, n_lists)
+    index.cp.seed = seed
+    index.nprobe = _N_PROBES
+    index.train(points)
+    index.add(points)
+    blocks = (points[start : start + _BLOCK] for start in range(0, n_obs, _BLOCK))
+    # Of a list too short, the rest is -1.
+    return np.concatenate([index.search(block, n_listed)[1] for block in blocks]).astype(np.intp)
+
+
+def _import_faiss() -> Any:
+    try:
+        import faiss  # noqa: PLC0415  (an extra)
+    except ImportError as error:
+        msg = (
+            "data.neighbor_search: got 'faiss', which is not installed. Install it: pip install "
+            "'scrcl[faiss]', or set data.neighbor_search: descent."
+        )
+        raise InputError(msg) from error
+    return faiss
 
 
 def _without_self(

@@ -179,7 +179,13 @@ def expression_graph(log_norm: CSR, cfg: DataConfig, *, seed: int = 0) -> CSR:
     points: CSR | NDArray[np.floating] = log_norm
     if n_obs >= cfg.pca_from and 0 < cfg.n_pcs < min(n_obs, n_genes):
         points = components(log_norm, cfg.n_pcs)
-    return knn_graph(points, cfg.n_neighbors, metric=cfg.graph_metric, seed=seed)
+    return knn_graph(
+        points,
+        cfg.n_neighbors,
+        metric=cfg.graph_metric,
+        seed=seed,
+        search=cfg.neighbor_search,
+    )
 
 
 def stored_graph(adata: AnnData, kept: NDArray[np.bool_], slices: NDArray[np.integer]) -> CSR:

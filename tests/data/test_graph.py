@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -5,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors, kneighbors_graph
 
+from scrcl._validate import InputError
 from scrcl.data.graph import (
     gene_graph,
     knn_graph,
@@ -91,10 +94,28 @@ def test_approximate_search_finds_nearly_all_neighbours_and_repeats_itself():
     assert first.diagonal().sum() == 0
 
 
+def test_faiss_finds_nearly_all_neighbours_and_repeats_itself():
+    pytest.importorskip("faiss")
+    points = np.random.default_rng(2).normal(size=(6_000, 10)).astype(np.float32)
+    exact = knn_graph(points, 15, metric="euclidean")
+    options = {"metric": "euclidean", "max_exact_products": 0, "search": "faiss"}
+    first, again = (knn_graph(points, 15, **options) for _ in range(2))
+    assert first.multiply(exact).sum() > 0.98 * exact.nnz
+    assert (first != exact).nnz > 0  # it is not the exact search
+    assert (first != again).nnz == 0
+    assert first.diagonal().sum() == 0
+
+
+def test_faiss_that_is_not_installed_is_refused_whatever_the_size(cells, monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(InputError, match=r"scrcl\[faiss\]"):
+        knn_graph(cells, 5, search="faiss")
+
+
 def test_the_search_is_approximate_when_there_is_too_much_to_compare(cells, monkeypatch):
     # What such a search may find: no cell itself, duplicates of it first, or nothing at all (-1).
     found = np.array([[1, 2, 3], [0, 1, 2], [2, -1, -1], [-1, 0, 3]])
-    monkeypatch.setattr("scrcl.data.graph._approximate_neighbors", lambda *_: found)
+    monkeypatch.setattr("scrcl.data.graph._descent_neighbors", lambda *_: found)
     graph = knn_graph(cells[:4], 3, max_exact_products=100).toarray()
     assert graph.tolist() == [[0, 1, 1, 1], [1, 0, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0]]
 
