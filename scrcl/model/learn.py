@@ -41,7 +41,7 @@ NClusters: TypeAlias = int | tuple[int, int] | None
 
 LATENT_IF_UNKNOWN = 20
 """Width of the refined views while the number of clusters, the paper's choice, is to be found."""
-_COPIES_OF_X, _COPIES_OF_H = 3, 16
+_COPIES_OF_X, _COPIES_OF_H = 3, 8
 """Arrays of cells x genes and of cells x hidden units that a step on all cells holds."""
 _SHARE_OF_MEMORY = 0.5
 """Of the free memory that training may take."""
