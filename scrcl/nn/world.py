@@ -72,9 +72,8 @@ class World:
             Of x.
         """
         out = adj.values().new_empty(adj.shape[0], n_columns)
-        with torch.autocast(
-            adj.device.type, enabled=False
-        ):  # sparse products have no half precision
+        # Sparse products have no half precision.
+        with torch.autocast(adj.device.type, enabled=False):
             for columns in column_blocks(n_columns, adj.device):
                 out[:, columns] = adj @ self.gather(made(columns).contiguous())
         return out
