@@ -45,8 +45,8 @@ def product(
 ) -> Float[Tensor, "n_rows n_out"]:
     """``x @ weight.T`` of matrices or views of them, computed in ``precision``; no gradient passes.
 
-    Single precision on a CPU goes to oneDNN, which reaches the machine's full rate for the shapes of
-    a training step, while ``torch.mm`` reaches some 60 % of it on processors that are not Intel's.
+    Single precision on a CPU goes to oneDNN. It reaches the full rate of the machine in the shapes of
+    a training step, while ``torch.mm`` had some 60 % of it on the AMD processor where it was tried.
     """
     if precision != x.dtype:
         return F.linear(x.to(precision), weight.to(precision)).to(x.dtype)
