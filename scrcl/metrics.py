@@ -12,8 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
-from scipy.sparse import csr_array
 from scipy.spatial import KDTree
+from sklearn.metrics import (
+    adjusted_rand_score,
+    f1_score,
+    normalized_mutual_info_score,
+)
+from sklearn.metrics.cluster import contingency_matrix
 
 from scrcl._validate import InputError
 from scrcl.data.spatial import nearest_spots
@@ -73,13 +78,17 @@ def score(y_true: ArrayLike, y_pred: ArrayLike) -> Scores:
     if not labelled.any():
         msg = "labels: got none at all, wanted at least one. Leave the label column out."
         raise InputError(msg)
-    table = _contingency(truth[labelled], predicted[labelled])
-    match = _hungarian(table)
+    # Coded anew, so that cells without a label do not decide between equally good matches.
+    classes, clusters = _codes(truth[labelled]), _codes(predicted[labelled])
+    named = _named_by_class(classes, clusters)
     return Scores(
-        acc=_accuracy(table, match),
-        nmi=_normalized_mutual_information(table),
-        ari=_adjusted_rand_index(table),
-        f1=_macro_f1(table, match),
+        acc=float((classes == named).mean()),
+        # The library's quotient of equal entropies may be 1 + 2e-16.
+        nmi=min(float(normalized_mutual_info_score(classes, clusters)), 1.0),
+        ari=float(adjusted_rand_score(classes, clusters)),
+        f1=float(
+            f1_score(classes, named, labels=np.unique(classes), average="macro", zero_division=0)
+        ),
         n_clusters=int(predicted.max()) + 1,
         n_scored=int(labelled.sum()),
         n_unlabelled=int((~labelled).sum()),
@@ -96,10 +105,18 @@ def adjusted_rand_index(first: ArrayLike, second: ArrayLike) -> float:
 
     Raises
     ------
-    ValueError
-        If the lengths differ.
+    InputError
+        If the lengths differ, a cell has no cluster, or there is no cell.
     """
-    return _adjusted_rand_index(_contingency(_codes(first), _codes(second)))
+    codes = _codes(first), _codes(second)
+    sizes, missing = [len(part) for part in codes], sum(int((part < 0).sum()) for part in codes)
+    if sizes[0] != sizes[1] or sizes[0] == 0 or missing:
+        msg = (
+            f"partitions: got {sizes[0]} and {sizes[1]} cells, {missing} of them without a cluster, "
+            "wanted the same cells twice, a cluster for each. Compare the cells that both have."
+        )
+        raise InputError(msg)
+    return float(adjusted_rand_score(*codes))
 
 
 def pairwise_ari(partitions: Sequence[ArrayLike]) -> NDArray[np.float64]:
@@ -206,51 +223,13 @@ def _codes(labels: ArrayLike) -> NDArray[np.intp]:
     return pd.factorize(values.mask(values == ""))[0]
 
 
-def _contingency(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> csr_array:
-    """Count the cells in each (row, column) pair; int64, shape (n_rows, n_columns)."""
-    counts = csr_array((np.ones(len(rows), dtype=np.int64), (rows, columns)))
-    counts.sum_duplicates()
-    return counts
+def _named_by_class(classes: NDArray[np.intp], clusters: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Name each cell's cluster by the class matched to it one to one, so that most cells agree.
 
-
-def _hungarian(table: csr_array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Match classes to clusters one to one so that the most cells agree."""
-    return linear_sum_assignment(table.toarray(), maximize=True)
-
-
-def _accuracy(table: csr_array, match: tuple[NDArray[np.intp], NDArray[np.intp]]) -> float:
-    """Share of cells in the cluster matched to their class; unmatched clusters are errors."""
-    return float(table.toarray()[match].sum() / table.sum())
-
-
-def _macro_f1(table: csr_array, match: tuple[NDArray[np.intp], NDArray[np.intp]]) -> float:
-    """Mean F1 over the classes after the match; a class without a cluster counts as 0."""
-    classes, clusters = match
-    class_size, cluster_size = table.sum(axis=1), table.sum(axis=0)
-    agreed = table.toarray()[classes, clusters]
-    f1 = 2 * agreed / (class_size[classes] + cluster_size[clusters])
-    return float(f1.sum() / len(class_size))
-
-
-def _normalized_mutual_information(table: csr_array) -> float:
-    """Mutual information over the arithmetic mean of the entropies; 1 if both are trivial."""
-    pairs = table.tocoo()
-    joint = pairs.data / table.sum()
-    row, column = table.sum(axis=1) / table.sum(), table.sum(axis=0) / table.sum()
-    row_index, column_index = pairs.coords
-    information = (joint * np.log(joint / (row[row_index] * column[column_index]))).sum()
-    mean_entropy = -((row * np.log(row)).sum() + (column * np.log(column)).sum()) / 2
-    return float(np.clip(information / mean_entropy, 0.0, 1.0)) if mean_entropy > 0 else 1.0
-
-
-def _adjusted_rand_index(table: csr_array) -> float:
-    """Pairs of cells together in both, corrected for chance, in exact integer arithmetic."""
-    both, rows, columns = (
-        int((counts * (counts - 1) // 2).sum())
-        for counts in (table.data, table.sum(axis=1), table.sum(axis=0))
-    )
-    n_obs = int(table.sum())
-    n_pairs = n_obs * (n_obs - 1) // 2
-    chance = rows * columns
-    scale = (rows + columns) * n_pairs - 2 * chance
-    return 2 * (both * n_pairs - chance) / scale if scale else 1.0
+    Shape (n_obs,); -1 where the cluster is left over, because there are more of them than classes.
+    Both are codes without gaps.
+    """
+    rows, columns = linear_sum_assignment(contingency_matrix(classes, clusters), maximize=True)
+    matched = np.full(int(clusters.max()) + 1, -1, dtype=np.intp)
+    matched[columns] = rows
+    return matched[clusters]

@@ -1,6 +1,7 @@
 """Scores against hand-computed truths, independent definitions and their symmetries."""
 
 import itertools
+from collections.abc import Iterator
 from math import comb, log
 
 import numpy as np
@@ -8,7 +9,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import (
+    accuracy_score,
     adjusted_rand_score,
     f1_score,
     normalized_mutual_info_score,
@@ -110,29 +114,69 @@ def test_what_cannot_be_scored_is_said_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-@given(labelings)
-def test_scores_equal_scikit_learn(labels: tuple[list[int], list[int]]) -> None:
-    truth, predicted = (np.array(side) for side in labels)
-    scores = metrics.score(truth, predicted)
+def test_a_cluster_without_a_labelled_cell_changes_no_score() -> None:
+    labels = np.array(["a", "a", "b", "b", None, None], dtype=object)
 
-    assert scores["ari"] == pytest.approx(adjusted_rand_score(truth, predicted), abs=1e-12)
-    assert scores["nmi"] == pytest.approx(normalized_mutual_info_score(truth, predicted), abs=1e-7)
+    scores = metrics.score(labels, [0, 1, 0, 1, 2, 2])  # at odds with the labels, 2 has none
+
+    assert scores["nmi"] == pytest.approx(0, abs=1e-12)
+    assert scores["ari"] == pytest.approx(-0.5)
 
 
-@given(labelings)
-def test_macro_f1_equals_scikit_learn_after_the_match(
-    labels: tuple[list[int], list[int]],
-) -> None:
-    truth, predicted = (np.array(side) for side in labels)
-    table = metrics._contingency(metrics._codes(truth), metrics._codes(predicted))
-    rows, columns = metrics._hungarian(table)
-    classes, clusters = pd.unique(truth), pd.unique(predicted)
-    class_of = dict(zip(clusters[columns], classes[rows], strict=True))
-    renamed = [class_of.get(cluster, -1) for cluster in predicted]
+def random_labellings(n_labellings: int) -> Iterator[tuple[pd.Series, NDArray[np.int64]]]:
+    """Yield labels of a type with unused categories, many or all of one class missing, and clusters.
 
-    expected = f1_score(truth, renamed, labels=classes, average="macro", zero_division=0)
+    Sizes are from one cell up; one class, one cluster, and as many as there are cells all occur, and
+    a third of the clusterings follow the labels.
+    """
+    rng = np.random.default_rng(0)
+    for number in range(n_labellings):
+        n_obs = int(rng.integers(1, 60))
+        truth = rng.integers(0, rng.integers(1, 9), n_obs)
+        clusters = rng.integers(0, rng.integers(1, min(n_obs, 12) + 1), n_obs)
+        if number % 3 == 0:
+            clusters = np.where(rng.random(n_obs) < 0.2, clusters, truth + 20)
+        missing = rng.random(n_obs) < rng.choice([0, 0.2, 0.8])
+        missing |= np.isin(clusters, rng.choice(clusters, 2)) & (rng.random() < 0.5)
+        if missing.all():
+            missing[0] = False
+        dtype = pd.CategoricalDtype([f"type {code}" for code in range(12)])
+        labels = pd.Series([f"type {code}" for code in truth]).mask(missing).astype(dtype)
+        yield labels, clusters
 
-    assert metrics.score(truth, predicted)["f1"] == pytest.approx(expected)
+
+def test_all_four_scores_are_those_of_scikit_learn_on_odd_labellings() -> None:
+    without_label = one_class = one_cluster = 0
+    for labels, clusters in random_labellings(120):
+        scores = metrics.score(labels, clusters)
+
+        kept = labels.notna().to_numpy()
+        truth, predicted = labels[kept].astype(str).to_numpy(), clusters[kept]
+        best = f1_of_best_matches(truth, predicted)
+        assert scores["ari"] == pytest.approx(adjusted_rand_score(truth, predicted), abs=1e-12)
+        nmi = normalized_mutual_info_score(truth, predicted)
+        assert scores["nmi"] == pytest.approx(nmi, abs=1e-12)
+        assert scores["acc"] == pytest.approx(best["acc"])
+        assert scores["f1"] == pytest.approx(best["f1"])
+        assert scores["n_clusters"] == len(np.unique(clusters))
+        assert scores["n_scored"] == len(truth)
+        without_label += len(np.unique(clusters)) > len(np.unique(predicted))
+        one_class += len(np.unique(truth)) == 1
+        one_cluster += len(np.unique(clusters)) == 1
+    assert min(without_label, one_class, one_cluster) > 5  # the odd cases are there
+
+
+def f1_of_best_matches(truth: NDArray[np.str_], predicted: NDArray[np.int64]) -> dict[str, float]:
+    """Match with scipy on a table counted cell by cell, then score with scikit-learn."""
+    classes, clusters = list(dict.fromkeys(truth)), list(dict.fromkeys(predicted))
+    table = np.zeros((len(classes), len(clusters)))
+    for label, cluster in zip(truth, predicted, strict=True):
+        table[classes.index(label), clusters.index(cluster)] += 1
+    pairs = zip(*linear_sum_assignment(-table), strict=True)
+    names = {clusters[column]: classes[row] for row, column in pairs}
+    named = np.array([names.get(cluster, "left over") for cluster in predicted])
+    f1 = f1_score(truth, named, labels=classes, average="macro", zero_division=0)
+    return {"acc": accuracy_score(truth, named), "f1": f1}
 
 
 @given(labelings)
@@ -196,6 +240,21 @@ def test_every_pair_of_seeds_is_compared_in_order() -> None:
     partitions = [[0, 0, 1, 1], [1, 1, 0, 0], [0, 1, 0, 1]]
 
     assert metrics.pairwise_ari(partitions) == pytest.approx([1.0, -0.5, -0.5])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param([0, 1], [0, 1, 1], id="lengths"),
+        pytest.param([0, np.nan], [0, 1], id="no cluster"),
+        pytest.param([], [], id="no cells"),
+    ],
+)
+def test_partitions_of_other_cells_are_not_compared(
+    first: list[float], second: list[float]
+) -> None:
+    with pytest.raises(InputError, match="wanted the same cells twice"):
+        metrics.pairwise_ari([first, second])
 
 
 def test_one_seed_has_no_pairs() -> None:
