@@ -1,7 +1,8 @@
-"""Put the tables of a benchmark into the README: python benchmarks/readme.py CSV spatial|accuracy.
+"""Put the tables of a benchmark into docs/results.md: python benchmarks/readme.py CSV spatial|accuracy.
 
 What stands between ``<!-- NAME-table:begin -->`` and ``<!-- NAME-table:end -->`` is made from the CSV
-that the benchmark wrote, so no number there is typed.
+that the benchmark wrote, so no number there is typed. ``python benchmarks/readme.py`` alone makes the
+short table of the README from the CSV files in docs/benchmarks.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from scrcl._validate import InputError
 from scrcl.results.atomic import atomic_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 TASKS = {"accuracy": "sc", "spatial": "st"}
+_KINDS = {"accuracy": "single cells, 8 sets", "spatial": "tissues, 5 sets"}
 _GROUPS = {"tune": "ARI, tuning sets", "report": "ARI, reporting sets", "all": "ARI, all sets"}
 _SCORES = {
     "nmi": "NMI",
@@ -105,7 +107,7 @@ def filled(text: str, name: str, content: str) -> str:
     """
     begin, end = f"<!-- {name}-table:begin -->", f"<!-- {name}-table:end -->"
     if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-        msg = f"README: got no place for the table, wanted {begin} and {end}, once each."
+        msg = f"page: got no place for the table, wanted {begin} and {end}, once each."
         raise InputError(msg)
     before, after = text[: text.index(begin)], text[text.index(end) :]
     return f"{before}{begin}\n{content}\n{after}"
@@ -128,6 +130,29 @@ def tables_of(rows: pd.DataFrame, name: str, seeds: pd.DataFrame | None = None) 
     )
 
 
+def short_table(results: Mapping[str, pd.DataFrame]) -> str:
+    """Compare the default with the best single baseline on the reporting sets, as Markdown.
+
+    Parameters
+    ----------
+    results
+        What each benchmark wrote, by its name in `TASKS`.
+    """
+    best, ours, lead = [], [], []
+    for name, rows in results.items():
+        methods = importlib.import_module(f"benchmarks.methods_{TASKS[name]}").METHODS
+        baselines = [method.name for method in methods.values() if method.is_baseline]
+        table = summary(rows.astype({"set": str}), tables.read_split(TASKS[name]), baselines)
+        ari = table["ARI, reporting sets"]
+        first = ari.reindex(baselines).idxmax()
+        best.append(f"{ari[first]:.3f} ({first})")
+        ours.append(f"{ari['ours_k']:.3f}")
+        lead.append(f"{ari['ours_k'] - ari[first]:+.3f}")
+    shown = pd.DataFrame({"best single baseline": best, "scrcl": ours, "lead": lead})
+    shown.index = pd.Index([_KINDS[name] for name in results])
+    return markdown(shown, "")
+
+
 def _seeds(path: Path) -> pd.DataFrame | None:
     """Read the agreement between seeds that lies beside the results, if it does."""
     beside = path.with_name(f"{path.stem}_seeds.csv")
@@ -139,24 +164,33 @@ def _number(value: float) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Fill the README."""
+    """Fill docs/results.md, or, without arguments, the README."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("csv", type=Path, help="what the benchmark wrote")
-    parser.add_argument("name", choices=TASKS)
-    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    parser.add_argument("csv", type=Path, nargs="?", help="what the benchmark wrote")
+    parser.add_argument("name", choices=TASKS, nargs="?")
+    parser.add_argument("--page", type=Path, help="docs/results.md, or README.md")
     given = parser.parse_args(argv)
+    if given.csv is not None and given.name is None:
+        parser.error(f"name: got none, wanted one of {', '.join(TASKS)} behind the CSV.")
     try:
-        text = filled(
-            given.readme.read_text(encoding="utf-8"),
-            given.name,
-            tables_of(pd.read_csv(given.csv, dtype={"set": str}), given.name, _seeds(given.csv)),
-        )
+        if given.csv is None:
+            page, name = given.page or ROOT / "README.md", "short"
+            folder = ROOT / "docs" / "benchmarks"
+            content = short_table({task: _rows(folder / f"{task}.csv") for task in TASKS})
+        else:
+            page, name = given.page or ROOT / "docs" / "results.md", given.name
+            content = tables_of(_rows(given.csv), name, _seeds(given.csv))
+        text = filled(page.read_text(encoding="utf-8"), name, content)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    with atomic_path(given.readme) as part:
+    with atomic_path(page) as part:
         part.write_text(text, encoding="utf-8")
     return 0
+
+
+def _rows(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype={"set": str})
 
 
 if __name__ == "__main__":

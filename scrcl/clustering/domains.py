@@ -1,7 +1,7 @@
 """The label-free clustering of a tissue: components smoothed over the graph, and a vote.
 
 No network takes part. On the sets at hand the learned embedding, clustered in the same way, was
-behind the smoothed components, and adding it to the vote did not help (see the README).
+behind the smoothed components, and adding it to the vote did not help (docs/research.md).
 """
 
 import warnings

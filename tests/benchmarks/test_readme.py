@@ -14,10 +14,10 @@ def rows(cells):
 
 
 def test_only_what_stands_between_the_markers_is_replaced(tmp_path, rows):
-    page, table = tmp_path / "README.md", tmp_path / "rows.csv"
+    page, table = tmp_path / "results.md", tmp_path / "rows.csv"
     page.write_text(PAGE)
     rows.to_csv(table, index=False)
-    arguments = [str(table), "accuracy", "--readme", str(page)]
+    arguments = [str(table), "accuracy", "--page", str(page)]
     assert readme.main(arguments) == 0
     once = page.read_text()
     assert once.startswith("above\n<!-- accuracy-table:begin -->\nMeans over sets")
@@ -28,10 +28,10 @@ def test_only_what_stands_between_the_markers_is_replaced(tmp_path, rows):
 
 
 def test_a_page_without_markers_is_left_alone(tmp_path, rows, capsys):
-    page, table = tmp_path / "README.md", tmp_path / "rows.csv"
+    page, table = tmp_path / "results.md", tmp_path / "rows.csv"
     page.write_text("nothing")
     rows.to_csv(table, index=False)
-    assert readme.main([str(table), "accuracy", "--readme", str(page)]) == 2
+    assert readme.main([str(table), "accuracy", "--page", str(page)]) == 2
     assert "wanted <!-- accuracy-table:begin -->" in capsys.readouterr().err
     assert page.read_text() == "nothing"
 
@@ -67,3 +67,19 @@ def test_markdown_has_a_line_for_each_row():
         "| one | 0.123 | x |",
         "| two | - | y |",
     ]
+
+
+@pytest.mark.parametrize("name", readme.TASKS)
+def test_the_tables_of_the_results_are_those_of_the_files(name):
+    path = readme.ROOT / "docs" / "benchmarks" / f"{name}.csv"
+    table = readme.tables_of(readme._rows(path), name, readme._seeds(path))
+    page = (readme.ROOT / "docs" / "results.md").read_text()
+    assert readme.filled(page, name, table) == page
+
+
+def test_the_short_table_of_the_readme_is_that_of_the_files(tmp_path):
+    page = tmp_path / "README.md"
+    own = (readme.ROOT / "README.md").read_text()
+    page.write_text(own)
+    assert readme.main(["--page", str(page)]) == 0
+    assert page.read_text() == own
