@@ -15,6 +15,7 @@ from scrcl._version import __version__
 
 if TYPE_CHECKING:
     from scrcl import config, datasets, experiment, markers, metrics, model, pl, results
+    from scrcl.data.read import read
     from scrcl.model import ScRCL, cluster
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "metrics",
     "model",
     "pl",
+    "read",
     "results",
 ]
 
@@ -40,6 +42,8 @@ def __getattr__(name: str) -> Any:
     """Import a public part of the package on first use."""
     if name in _OF_MODEL:
         return getattr(importlib.import_module("scrcl.model"), name)
+    if name == "read":
+        return importlib.import_module("scrcl.data.read").read
     if name in __all__:
         return importlib.import_module(f"scrcl.{name}")
     msg = f"module 'scrcl' has no attribute {name!r}"

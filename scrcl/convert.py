@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-    from scrcl.data.tables import Genes
+    from scrcl.data.formats import Genes
 
 log = logging.getLogger(__name__)
 

@@ -24,6 +24,7 @@ from scrcl.cli.arguments import (
 )
 from scrcl.cli.complete import SHELLS, script
 from scrcl.cli.main import chosen_run, draw_degs, guarded, logging_to_stderr, run
+from scrcl.data.formats import known
 from scrcl.datasets import DATASETS
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _add_convert(parser: Parser) -> None:
         "--genes",
         choices=("rows", "columns", "auto"),
         default="auto",
-        help="where a table has its genes (auto: told from the names)",
+        help="where the genes are in the file (auto: told from the names)",
     )
     parser.add_argument(
         "--obs", metavar="FILE", type=Path, help="table of the cells, with their names first"
@@ -154,9 +155,7 @@ COMMANDS: dict[str, Command] = {
         _fetch,
     ),
     "convert": Command(
-        "Write data of another format as .h5ad. Known: .rds (SingleCellExperiment, SCESet, "
-        "matrix), .loom, .h5 (10x, Cell BLAST, X and Y), .csv and .tsv, folders of 10x and Visium, "
-        ".zarr.",
+        f"Write data of another format as .h5ad. Known: {known()}.",
         _add_convert,
         _convert,
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import anndata as ad
 import h5py
@@ -11,37 +11,110 @@ import pandas as pd
 import scipy.sparse as sp
 
 from scrcl._validate import InputError
-from scrcl.data.tenx import read_10x_matrix
+from scrcl.data.archive import first_bytes
+from scrcl.data.tenx import as_text, genomes, read_10x_h5
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
+    from scrcl.data.formats import Options
+
+Content: TypeAlias = Literal["anndata", "mudata", "loom", "10x"]
 
 _CHUNK = 1000  # rows of a dense matrix that are in memory at a time
 # Names that loom files give to cells and genes, the usual one first.
 _CELL_NAMES = ("CellID", "cell_id", "CellName", "cell_names", "obs_names", "barcode")
 _GENE_NAMES = ("Gene", "gene_symbol", "GeneName", "gene_names", "var_names", "Accession")
+# Files that stand beside a matrix and are taken for it: something in them, and what they are.
+_OTHER_FILES = {
+    "barcode_idx": "the molecules of a run (molecule_info.h5)",
+    "feature_slices": "the slices of features of Visium HD (feature_slice.h5)",
+    "fragments": "fragments of ATAC",
+    "assays": "a Seurat object (SeuratDisk)",
+    "cell.names": "a Seurat object (SeuratDisk)",
+}
 
 
-def read_h5(path: Path) -> ad.AnnData:
-    """Read a ``.h5`` file, told apart by what is in it.
+def matches(path: Path) -> bool:
+    """Tell 10x and loom by content, and files without another known content by their name."""
+    if path.is_dir():
+        return False
+    content = content_of(path)
+    if content in {"anndata", "mudata"}:
+        return False
+    suffix = path.suffix.lower()
+    return content is not None or suffix in {".h5", ".hdf5", ".loom"}
 
-    A 10x matrix; ``exprs`` with ``obs`` and ``var`` (the data sets of Cell BLAST); or ``X`` and
-    ``Y``: cells x genes and the class of each cell, as benchmarks of clustering share them.
+
+def read(path: Path, options: Options) -> ad.AnnData:
+    """Read a matrix, told apart by what is in the file.
+
+    A 10x matrix; loom; ``exprs`` with ``obs`` and ``var`` (the data sets of Cell BLAST); or ``X``
+    and ``Y``: cells x genes and the class of each cell, as benchmarks of clustering share them.
 
     Raises
     ------
     InputError
         If it holds none of these.
     """
+    del options
+    require_hdf5(path)
+    content = content_of(path)
+    if content == "10x":
+        return read_10x_h5(path)
+    if content == "loom" or path.suffix.lower() == ".loom":
+        return read_loom(path)
     with h5py.File(path, "r") as file:
-        content = set(file)
-        if {"exprs", "obs_names", "var_names"} <= content:
+        names = set(file)
+        if {"exprs", "obs_names", "var_names"} <= names:
             return _read_cell_blast(file)
-        if "X" in content and "matrix" not in content:
+        if "X" in names:
             return _read_x_and_y(path, file)
-    return read_10x_matrix(path)
+        other = next((what for name, what in _OTHER_FILES.items() if name in names), "")
+    msg = (
+        f"{path}: got HDF5 with {sorted(names)[:8]}{', ' + other if other else ''}, which cannot be "
+        "read as a matrix; wanted matrix (10x), row_attrs and col_attrs (loom), exprs (Cell BLAST), "
+        "or X with obs and var or Y. Give the file with the counts, such as "
+        "filtered_feature_bc_matrix.h5."
+    )
+    raise InputError(msg)
+
+
+def content_of(path: Path) -> Content | None:
+    """Tell the kind of an HDF5 file by what is in it; ``None``: another kind, or not readable."""
+    if not h5py.is_hdf5(path):
+        return None
+    try:
+        with h5py.File(path, "r") as file:
+            names = set(file)
+            if "mod" in names:
+                return "mudata"
+            if {"matrix", "row_attrs", "col_attrs"} <= names:
+                return "loom"
+            if {"X", "obs", "var"} <= names or file.attrs.get("encoding-type") == "anndata":
+                return "anndata"
+            return "10x" if genomes(file) else None
+    except OSError:  # cut short, no permission: the reader of its ending will say so
+        return None
+
+
+def require_hdf5(path: Path) -> None:
+    """Refuse a file that is not HDF5, and say what it looks like."""
+    if h5py.is_hdf5(path):
+        return
+    start = first_bytes(path)
+    text = start.decode("latin-1").strip()
+    if not start:
+        looks, advice = "it is empty", "Copy or download it again."
+    elif text.lower().startswith(("<!doctype", "<html", "<?xml")):
+        looks, advice = "it is a web page", "Download the file itself; a login may be needed."
+    elif text.startswith("version https://git-lfs"):
+        looks, advice = "it is a pointer of Git LFS", "Get the file itself: git lfs pull."
+    else:
+        looks = f"it starts with {start[:8]!r}"
+        advice = "Give it the ending of what it is; if it is cut short, copy or download it again."
+    msg = f"{path}: got a file that is not HDF5 ({looks}), wanted {path.suffix}. {advice}"
+    raise InputError(msg)
 
 
 def read_loom(path: Path) -> ad.AnnData:
@@ -82,8 +155,8 @@ def _read_cell_blast(file: h5py.File) -> ad.AnnData:
         matrix = _sparse_rows(exprs)
     obs = _columns(file.get("obs", {}), len(file["obs_names"]))
     var = _columns(file.get("var", {}), len(file["var_names"]))
-    obs.index = pd.Index(_text(file["obs_names"][()]), dtype=object)
-    var.index = pd.Index(_text(file["var_names"][()]), dtype=object)
+    obs.index = pd.Index(as_text(file["obs_names"][()]), dtype=object)
+    var.index = pd.Index(as_text(file["var_names"][()]), dtype=object)
     return ad.AnnData(matrix.astype(np.float32), obs=obs, var=var)
 
 
@@ -92,7 +165,7 @@ def _read_x_and_y(path: Path, file: h5py.File) -> ad.AnnData:
     obs = pd.DataFrame(index=[f"cell_{i}" for i in range(matrix.shape[0])])
     var = pd.DataFrame(index=[f"gene_{i}" for i in range(matrix.shape[1])])
     if "Y" in file:
-        classes = np.ravel(_text(file["Y"][()]))
+        classes = np.ravel(as_text(file["Y"][()]))
         if classes.size != matrix.shape[0]:
             msg = (
                 f"{path}: got X with {matrix.shape[0]:,} rows and Y with {classes.size:,} classes, "
@@ -126,15 +199,8 @@ def _attributes(group: h5py.Group, names: tuple[str, ...], length: int) -> pd.Da
 def _columns(group: Any, length: int) -> pd.DataFrame:
     """Vectors of a group as a table; what is not one value for each row is left out."""
     vectors = {
-        str(key): _text(value[()])
+        str(key): as_text(value[()])
         for key, value in group.items()
         if isinstance(value, h5py.Dataset) and value.shape == (length,)
     }
     return pd.DataFrame(vectors, index=pd.RangeIndex(length))
-
-
-def _text(values: NDArray[Any]) -> NDArray[Any]:
-    """Bytes as text, all else as it is."""
-    if values.dtype.kind in "SO":
-        return np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values.flat])
-    return values

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from scrcl.data.formats import Options
+
 _ASSAYS = (
     "counts",
     "normcounts",
@@ -33,7 +35,12 @@ _RESAVE = (
 )
 
 
-def read_rds(path: Path) -> ad.AnnData:
+def matches(path: Path) -> bool:
+    """Tell an R object by the ending of its file."""
+    return path.is_file() and path.suffix.lower() == ".rds"
+
+
+def read(path: Path, options: Options) -> ad.AnnData:
     """Read cells from an R object.
 
     Known are a ``SingleCellExperiment`` (dense or sparse assays), an ``SCESet`` or ``ExpressionSet``,
@@ -50,6 +57,7 @@ def read_rds(path: Path) -> ad.AnnData:
     InputError
         If the package that reads R files is missing, or the object is none of these.
     """
+    del options
     try:
         import rdata  # noqa: PLC0415  (only these files need it)
     except ModuleNotFoundError as error:

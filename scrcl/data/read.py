@@ -7,25 +7,25 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import anndata as ad
-import h5py
-import numpy as np
-import scanpy as sc
+import scipy.sparse as sp
 
-from scrcl._keys import SPATIAL, SPATIAL_GRAPH
+from scrcl._keys import SPATIAL_GRAPH
 from scrcl._validate import InputError, check_one_of
-from scrcl.data.hdf5 import read_h5, read_loom
-from scrcl.data.lazy import open_large
-from scrcl.data.rds import read_rds
-from scrcl.data.tables import TABLE_SUFFIXES, Genes, is_table, read_table
-from scrcl.data.tenx import find_visium, read_10x_matrix, read_visium
+from scrcl.data.archive import unpacked
+from scrcl.data.formats import READERS, Genes, Options, reader
+from scrcl.data.lazy import is_lazy
+from scrcl.data.orientation import cell_share, date_names, gene_share
 from scrcl.data.validate import check_adata, spatial_coords, unique_names
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+
+    import anndata as ad
 
 log = logging.getLogger(__name__)
+
+# Shares of names from which on one axis certainly has genes and the other certainly has cells.
+_CERTAINLY_GENES, _CERTAINLY_CELLS = 0.05, 0.5
 
 
 def read(
@@ -37,12 +37,16 @@ def read(
 ) -> ad.AnnData:
     """Read expression data, told apart by what is there.
 
-    A file: ``.h5ad``; ``.h5`` of 10x, of Cell BLAST or with X and Y; ``.loom``; ``.rds`` with a
-    SingleCellExperiment or a matrix; a table (``.csv``, ``.tsv``, also ``.gz``). A folder: Visium (Space Ranger 1 and 2), one bin size of
-    Visium HD, a 10x matrix folder, or a ``.zarr`` of AnnData or SpatialData. Names of cells and
-    genes come back unique, and what was done to make them so is logged. Matrices of an AnnData that
-    do not fit into memory stay on disk and are read in blocks when they are needed (dask arrays);
-    that is logged, too.
+    A file: ``.h5ad``; ``.h5mu`` (its RNA); ``.h5`` of 10x, of Cell BLAST or with X and Y; ``.loom``;
+    ``.rds`` with a SingleCellExperiment or a matrix; a table (``.csv``, ``.tsv``, ``.txt``,
+    ``.xlsx``); ``.mtx`` with its names beside it. A folder: Visium, Visium HD (bins or cells), a
+    matrix folder of Cell Ranger, STARsolo, Parse, alevin-fry, kallisto-bustools or BD Rhapsody, also
+    as archives such as GEO name them, or a ``.zarr`` of AnnData or SpatialData. All may be compressed
+    (``.gz``, ``.bz2``, ``.xz``, ``.zip``, ``.tar``).
+
+    What was concluded is logged: which of several matrices is read, that genes in rows were turned,
+    that names were made unique. Matrices of an AnnData that do not fit into memory stay on disk and
+    are read in blocks when they are needed (dask arrays); that is logged, too.
 
     Parameters
     ----------
@@ -53,7 +57,7 @@ def read(
     backed
         Leave the matrix of an ``.h5ad`` on disk whatever its size, as anndata does.
     genes
-        Where a table has its genes: in ``rows`` or ``columns``; ``auto`` tells from the names.
+        Where the genes are on disk: in ``rows`` or ``columns``; ``auto`` tells from the names.
 
     Raises
     ------
@@ -62,6 +66,7 @@ def read(
         ``task`` needs them.
     """
     check_one_of(task, "task", ("sc", "st"))
+    check_one_of(genes, "genes", ("rows", "columns", "auto"))
     path = Path(path).expanduser()
     if not path.exists():
         msg = (
@@ -71,8 +76,9 @@ def read(
         raise InputError(msg)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*names are not unique", UserWarning)  # not for long
-        adata = _read_folder(path) if path.is_dir() else _read_file(path, genes, backed=backed)
+        adata = _read(path, Options(genes=genes, backed=backed))
         _make_names_unique(adata)
+    _say_date_names(adata)
     try:
         check_adata(adata)
         if task == "st" and SPATIAL_GRAPH not in adata.obsp:
@@ -83,97 +89,100 @@ def read(
     return adata
 
 
-def _read_file(path: Path, genes: Genes, *, backed: bool) -> ad.AnnData:
-    if is_table(path):
-        return _guarded(lambda: read_table(path, genes=genes), path, "a table")
-    if path.suffix == ".rds":
-        return _guarded(lambda: read_rds(path), path, "an R object")
-    if path.suffix not in {".h5ad", ".h5", ".loom"}:
+def _read(path: Path, options: Options) -> ad.AnnData:
+    """Ask the readers in turn; whatever one stumbles over is an error of the input."""
+    try:
+        with unpacked(path) as place:
+            name = next((name for name in READERS if reader(name).matches(place)), None)
+            if name is None:
+                raise InputError(_unknown(place))
+            what = READERS[name].what
+            try:
+                adata = reader(name).read(place, options)
+            except InputError:
+                raise
+            except Exception as error:
+                raise InputError(_unreadable(place, what, error)) from error
+            if place != path and is_lazy(adata.X):
+                msg = (
+                    f"{path}: got a compressed file that does not fit into memory, wanted one that "
+                    "can be read in blocks. Unpack it first."
+                )
+                raise InputError(msg)
+    except OSError as error:
         msg = (
-            f"{path}: got a {path.suffix or 'file without ending'}, wanted .h5ad, .h5, .loom, "
-            f".rds, {', '.join(TABLE_SUFFIXES)} or a folder. Convert it to .h5ad, for instance "
-            "with anndata."
+            f"{path}: got {error.strerror or error}, wanted a file that can be read. Check access."
         )
-        raise InputError(msg)
-    if not h5py.is_hdf5(path):
-        msg = (
-            f"{path}: got a file that is not HDF5, wanted {path.suffix}. It may be cut short or a "
-            "web page saved under that name: download it again."
-        )
-        raise InputError(msg)
-    if path.suffix == ".h5":
-        return _guarded(lambda: read_h5(path), path, "a matrix in HDF5")
-    if path.suffix == ".loom":
-        return _guarded(lambda: read_loom(path), path, "a loom file")
-    if backed:
-        return _guarded(lambda: sc.read_h5ad(path, backed="r"), path, "an AnnData")
-    return _guarded(lambda: open_large(path) or sc.read_h5ad(path), path, "an AnnData")
+        raise InputError(msg) from error
+    return adata if name == "tables" else _upright(path, adata, options.genes)
 
 
-def _read_folder(path: Path) -> ad.AnnData:
-    if path.suffix == ".zarr":
-        if (path / "tables").is_dir():
-            return _guarded(lambda: _read_spatialdata(path), path, "a SpatialData store")
-        return _guarded(lambda: open_large(path) or ad.read_zarr(path), path, "an AnnData zarr")
-    visium = find_visium(path)
-    if visium is not None:
-        return _guarded(lambda: read_visium(visium), visium, "a Visium folder")
-    if any(path.glob("*matrix.mtx*")):
-        return _guarded(lambda: read_10x_matrix(path), path, "a 10x matrix folder")
-    msg = (
-        f"{path}: got a folder with {sorted(p.name for p in path.iterdir())[:8]}, wanted a Visium "
-        "folder (filtered_feature_bc_matrix.h5 and spatial/), matrix.mtx, or a .zarr. "
-        "Give the folder that holds these."
+def _unknown(path: Path) -> str:
+    if path.is_dir():
+        names = sorted(child.name for child in path.iterdir())
+        files = [name for name in names if Path(name.lower()).suffix in _suffixes()]
+        advice = (
+            f"Give one of its files: {', '.join(files[:4])}."
+            if files
+            else ("Give the folder that holds these.")
+        )
+        return (
+            f"{path}: got a folder with {names[:8]}, wanted a Visium folder "
+            "(filtered_feature_bc_matrix.h5 and spatial/), matrix.mtx with the names of genes "
+            f"(features.tsv) and cells (barcodes.tsv), or a .zarr. {advice}"
+        )
+    return (
+        f"{path}: got a {path.suffix or 'file without ending'}, wanted {', '.join(_suffixes())} or a "
+        "folder. Convert it to .h5ad, for instance with anndata."
     )
-    raise InputError(msg)
 
 
-def _guarded(reader: Callable[[], ad.AnnData], path: Path, what: str) -> ad.AnnData:
-    """Run a library's reader; whatever it stumbles over is the file's fault."""
-    try:
-        return reader()
-    except InputError:
-        raise
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0:1] or [type(error).__name__]
-        msg = (
-            f"{path}: got something that cannot be read as {what} ({reason[0]}). "
-            "Check the file, or download it again."
+def _suffixes() -> list[str]:
+    return [suffix for each in READERS.values() for suffix in each.suffixes]
+
+
+def _unreadable(path: Path, what: str, error: Exception) -> str:
+    """Say what a reader stumbled over, and whether it is damage or another content."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].strip("'\"")
+    reason = reason if len(reason) < 300 else f"{reason[:300]} ..."
+    damaged = isinstance(error, (EOFError, OSError)) or "truncated" in reason
+    advice = (
+        "It seems to be cut short or damaged: copy or download it again."
+        if damaged
+        else f"The file opens, but {type(error).__name__} came up in it: save it anew with the "
+        "program that wrote it, or as .h5ad."
+    )
+    return f"{path}: got something that cannot be read as {what} ({reason}). {advice}"
+
+
+def _upright(path: Path, adata: ad.AnnData, genes: Genes) -> ad.AnnData:
+    """Turn an AnnData that has genes in rows, if names leave no doubt or it was asked for."""
+    if genes == "columns" or 0 in adata.shape:
+        return adata
+    rows, columns = (list(axis.astype(str)) for axis in (adata.obs_names, adata.var_names))
+    genes_in_rows = gene_share(rows) >= _CERTAINLY_GENES and gene_share(columns) == 0
+    if genes == "auto" and not genes_in_rows:
+        return adata
+    names = f"rows are {', '.join(rows[:3])}, ... and columns {', '.join(columns[:3])}, ..."
+    cells_in_columns = cell_share(columns) >= _CERTAINLY_CELLS and cell_share(rows) == 0
+    if genes == "auto" and not cells_in_columns:
+        log.warning(
+            "%s: %s, as if the genes were in rows: they are taken for cells. If they are genes, turn "
+            "them: scrcl convert IN OUT.h5ad --genes rows",
+            path.name,
+            names,
         )
-        raise InputError(msg) from error
-
-
-def _read_spatialdata(path: Path) -> ad.AnnData:
-    """Take the one table of a SpatialData store, with the centroids of what it annotates."""
-    try:
-        import spatialdata  # noqa: PLC0415  (heavy and optional)
-    except ModuleNotFoundError as error:
+        return adata
+    if adata.isbacked or is_lazy(adata.X):
         msg = (
-            f"{path}: got a SpatialData store, wanted the package that reads it. "
-            "Install it: pip install 'scrcl[spatial]'."
-        )
-        raise InputError(msg) from error
-    store = spatialdata.read_zarr(path)
-    tables = dict(store.tables)
-    if len(tables) != 1:
-        msg = (
-            f"{path}: got a SpatialData store with tables {sorted(tables)}, wanted one. "
-            "Save the wanted table as .h5ad: sdata.tables[name].write_h5ad(...)."
+            f"{path}: {names}: got genes in rows of a matrix that stays on disk, wanted cells in "
+            "rows. Turn it where there is more memory: adata.T.write_h5ad(...)."
         )
         raise InputError(msg)
-    (adata,) = tables.values()
-    if SPATIAL not in adata.obsm:
-        attrs = adata.uns["spatialdata_attrs"]
-        region, instances = attrs["region"], adata.obs[attrs["instance_key"]]
-        if not isinstance(region, str):
-            msg = (
-                f"{path}: got a table over regions {list(region)} without obsm['spatial'], wanted "
-                "one region. Save its table with positions as .h5ad."
-            )
-            raise InputError(msg)
-        centroids = spatialdata.get_centroids(store[region]).compute()
-        adata.obsm[SPATIAL] = centroids.loc[instances].to_numpy(dtype=np.float64)
-    return adata
+    log.warning("%s: %s: genes are in rows, so the matrix is turned", path.name, names)
+    turned = adata.T.copy()
+    turned.X = turned.X.tocsr() if sp.issparse(turned.X) else turned.X
+    return turned
 
 
 def _make_names_unique(adata: ad.AnnData) -> None:
@@ -182,3 +191,14 @@ def _make_names_unique(adata: ad.AnnData) -> None:
     adata.var_names = unique_names(adata.var_names, "gene", notes)
     for note in notes:
         log.warning("%s", note)
+
+
+def _say_date_names(adata: ad.AnnData) -> None:
+    names = date_names(list(adata.var_names))
+    if names:
+        log.warning(
+            "%s genes are called like dates or numbers (%s): a spreadsheet has changed names such as "
+            "MARCHF1 and SEPTIN2; they keep these names here",
+            f"{len(names):,}",
+            ", ".join(names[:3]),
+        )

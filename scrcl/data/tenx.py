@@ -1,184 +1,135 @@
-"""10x Genomics: matrices, and Visium folders as Space Ranger 1, 2 and 3 (HD) leave them."""
+"""Matrices of 10x Genomics in HDF5, as Cell Ranger 2 and later, and CellBender, write them."""
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import TYPE_CHECKING, Any
 
+import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
-import scanpy as sc
-from PIL import Image
+import scipy.sparse as sp
 
-from scrcl._keys import SPATIAL
 from scrcl._validate import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from anndata import AnnData
     from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
-_MATRIX = "filtered_feature_bc_matrix"
-# Newest first; the oldest has no header.
-_POSITIONS = ("tissue_positions.parquet", "tissue_positions.csv", "tissue_positions_list.csv")
-_POSITION_COLUMNS = (
-    "barcode",
-    "in_tissue",
-    "array_row",
-    "array_col",
-    "pxl_row_in_fullres",
-    "pxl_col_in_fullres",
-)
-_HD_BIN = "square_008um"  # what Space Ranger itself analyses
+_MATRIX = {"barcodes", "data", "indices", "indptr", "shape"}
+# Columns of `features` and what scanpy calls them in `var`; all others keep their names.
+_VAR_NAMES = {"id": "gene_ids", "feature_type": "feature_types"}
 
 
-def find_visium(folder: Path) -> Path | None:
-    """Find the folder that has ``spatial/`` in it: this one, its ``outs``, or its 8 um HD bins."""
-    candidates = (folder, folder / "outs")
-    for candidate in candidates:
-        bins = candidate / "binned_outputs" / _HD_BIN
-        if (bins / "spatial").is_dir():
-            log.warning("Visium HD: reading the bins of %s", bins)
-            return bins
-    return next((c for c in candidates if (c / "spatial").is_dir()), None)
+def genomes(file: h5py.File) -> list[str]:
+    """Names of the groups with a matrix: ``matrix`` since Cell Ranger 3, before one per genome."""
+    return [
+        name
+        for name, group in file.items()
+        if isinstance(group, h5py.Group) and set(group) >= _MATRIX
+    ]
 
 
-def read_visium(folder: Path) -> AnnData:
-    """Read a Visium folder, or one bin size of Visium HD.
+def read_10x_h5(path: Path) -> ad.AnnData:
+    """Read all features of a 10x matrix; names may repeat.
 
-    Needed: the filtered matrix (``.h5`` or folder) and ``spatial/tissue_positions*``. Taken along
-    if there: scale factors, images, and ``metadata.tsv``, whose columns are joined by barcode, or
-    by place if it has no barcodes (it is then in the order of the matrix).
+    Of several genomes in a file of Cell Ranger 2 the genes stand side by side, with the genome in
+    front of their names and in ``var["genome"]``.
 
     Returns
     -------
-    Counts; ``obs``: ``in_tissue``, ``array_row``, ``array_col`` and the metadata; ``obsm["spatial"]``:
-    x and y in pixels of the full image; ``uns["spatial"]``: images and scale factors as in scanpy.
+    Counts, (n_obs, n_vars). ``var``: ``gene_ids``, ``feature_types``, ``genome`` and what else the
+    file says of each feature.
 
     Raises
     ------
     InputError
-        If the matrix or the positions are missing or do not belong together.
+        If the file has no matrix, or one that is not whole.
     """
-    adata = read_10x_matrix(_find_matrix(folder))
-    positions = _read_positions(folder / "spatial")
-    placed = adata.obs_names.isin(positions.index)
-    if not placed.any():
+    with h5py.File(path, "r") as file:
+        parts = {name: _read_group(path, name, file[name]) for name in genomes(file)}
+    if not parts:
+        msg = f"{path}: got no matrix of 10x, wanted one. Give filtered_feature_bc_matrix.h5."
+        raise InputError(msg)
+    return join_genomes(path, parts) if len(parts) > 1 else next(iter(parts.values()))
+
+
+def join_genomes(path: Path, parts: dict[str, ad.AnnData]) -> ad.AnnData:
+    """Put the genes of several genomes side by side; a cell without counts of one has zeros there.
+
+    Says so. Names get their genome in front, as Cell Ranger 3 writes them.
+    """
+    n_cells = {name: part.n_obs for name, part in parts.items()}
+    for name, part in parts.items():
+        part.var["genome"] = name
+        part.var_names = [f"{name}_{gene}" for gene in part.var_names]
+    cells = pd.Index(pd.unique(np.concatenate([part.obs_names for part in parts.values()])))
+    blocks = [_rows_for(part, cells) for part in parts.values()]
+    only = sum(len(cells) - n for n in n_cells.values())
+    log.warning(
+        "%s: genes of the genomes %s are read together, with the genome in front of their names "
+        "and in var['genome']%s",
+        path.name,
+        ", ".join(parts),
+        f"; {only:,} cells are listed for one genome only and have zeros in the other"
+        if only
+        else "",
+    )
+    return ad.AnnData(
+        sp.hstack(blocks, format="csr"),
+        obs=pd.DataFrame(index=cells),
+        var=pd.concat([part.var for part in parts.values()]),
+    )
+
+
+def _rows_for(part: ad.AnnData, cells: pd.Index) -> sp.csr_matrix:
+    place = part.obs_names.get_indexer(cells)
+    rows = np.flatnonzero(place >= 0)
+    spread = sp.csr_matrix(
+        (np.ones(rows.size, np.float32), (rows, place[rows])), shape=(len(cells), part.n_obs)
+    )
+    return spread @ part.X
+
+
+def _read_group(path: Path, name: str, group: h5py.Group) -> ad.AnnData:
+    n_genes, n_cells = (int(n) for n in group["shape"][()])
+    data, indices, indptr = (group[part][()] for part in ("data", "indices", "indptr"))
+    if len(indptr) != n_cells + 1 or len(data) != len(indices):
         msg = (
-            f"{folder}: got a matrix and positions without a common barcode ({adata.obs_names[0]}, "
-            f"{positions.index[0]}), wanted files of one run. Check that they belong together."
+            f"{path}: got {name} of shape {n_genes:,} x {n_cells:,} with {len(indptr):,} column "
+            f"starts, {len(data):,} values and {len(indices):,} row numbers, which do not belong "
+            "together. Write the file again with Cell Ranger."
         )
         raise InputError(msg)
-    if not placed.all():
-        log.warning("%s spots have no position and are left out", f"{(~placed).sum():,}")
-        adata = adata[placed].copy()
-    positions = positions.loc[adata.obs_names]
-    adata.obs = positions[["in_tissue", "array_row", "array_col"]].copy()
-    xy = positions[["pxl_col_in_fullres", "pxl_row_in_fullres"]]
-    adata.obsm[SPATIAL] = xy.to_numpy(dtype=np.float64)
-    picture = _read_picture(folder / "spatial")
-    if picture:
-        adata.uns[SPATIAL] = {_library_name(folder): picture}
-    if (folder / "metadata.tsv").is_file():
-        _add_metadata(adata, folder / "metadata.tsv")
-    return adata
+    X = sp.csr_matrix((data.astype(np.float32), indices, indptr), shape=(n_cells, n_genes))
+    var = _features(name, group, n_genes)
+    return ad.AnnData(X, obs=pd.DataFrame(index=as_text(group["barcodes"][()])), var=var)
 
 
-def read_10x_matrix(path: Path) -> AnnData:
-    """Read the gene expression of a 10x matrix, ``.h5`` file or ``.mtx`` folder; names may repeat."""
-    return sc.read_10x_h5(path) if path.is_file() else sc.read_10x_mtx(path, make_unique=False)
-
-
-def _find_matrix(folder: Path) -> Path:
-    # Archives such as GEO put the name of the sample before the names of the files.
-    found = sorted(folder.glob(f"*{_MATRIX}.h5")) + sorted(folder.glob(f"*{_MATRIX}/"))
-    if not found:
-        msg = (
-            f"{folder}: got {sorted(p.name for p in folder.iterdir())[:8]}, wanted {_MATRIX}.h5 or "
-            f"a folder {_MATRIX}. Copy it from the outs folder of Space Ranger."
-        )
-        raise InputError(msg)
-    return found[0]
-
-
-def _read_positions(folder: Path) -> pd.DataFrame:
-    """Positions by barcode, whichever of the three formats there is."""
-    path = next((folder / name for name in _POSITIONS if (folder / name).is_file()), None)
-    if path is None:
-        msg = (
-            f"{folder}: got no positions of the spots, wanted one of {list(_POSITIONS)}. "
-            "Copy it from the spatial folder of Space Ranger."
-        )
-        raise InputError(msg)
-    if path.suffix == ".parquet":
-        table = _read_parquet(path)
+def _features(name: str, group: h5py.Group, n_genes: int) -> pd.DataFrame:
+    if "features" not in group:  # Cell Ranger 2
+        ids = as_text(group["genes"][()])
+        symbols = as_text(group["gene_names"][()]) if "gene_names" in group else ids
+        var = pd.DataFrame({"gene_ids": ids, "genome": name}, index=symbols)
     else:
-        with path.open() as file:
-            has_header = file.readline().startswith("barcode,")
-        names = None if has_header else list(_POSITION_COLUMNS)
-        table = pd.read_csv(path, header=0 if has_header else None, names=names)
-    missing = [column for column in _POSITION_COLUMNS if column not in table]
-    if missing:
-        msg = f"{path}: got columns {list(table)}, wanted also {missing}. Use the original file."
-        raise InputError(msg)
-    return table.set_index("barcode")
+        columns = {
+            _VAR_NAMES.get(key, key): as_text(values[()])
+            for key, values in group["features"].items()
+            if isinstance(values, h5py.Dataset) and values.shape == (n_genes,)
+        }
+        symbols = columns.pop("name") if "name" in columns else columns["gene_ids"]
+        var = pd.DataFrame(columns, index=symbols)
+    var.index = pd.Index(var.index, dtype=object)
+    return var
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except ImportError as error:
-        msg = (
-            f"{path}: got a parquet file, wanted the package that reads it. "
-            "Install it: pip install 'scrcl[spatial]'."
-        )
-        raise InputError(msg) from error
-
-
-def _read_picture(folder: Path) -> dict[str, Any]:
-    """Images and scale factors, where there are any; nothing without scale factors."""
-    factors = folder / "scalefactors_json.json"
-    if not factors.is_file():
-        return {}
-    images = {
-        size: _read_image(path)
-        for size in ("hires", "lowres")
-        for path in sorted(folder.glob(f"tissue_{size}_image.*"))[:1]
-    }
-    return {"images": images, "scalefactors": json.loads(factors.read_text()), "metadata": {}}
-
-
-def _read_image(path: Path) -> NDArray[np.uint8]:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
-
-
-def _library_name(folder: Path) -> str:
-    """Name of the sample: its folder, not one of the folders that Space Ranger makes in it."""
-    parts = folder.absolute().parts
-    own = {"outs", "binned_outputs"}
-    return next(p for p in reversed(parts) if p not in own and not p.startswith("square_"))
-
-
-def _add_metadata(adata: AnnData, path: Path) -> None:
-    table = pd.read_csv(path, sep="\t")
-    if not table.index.isin(adata.obs_names).any():  # R leaves the name of the row names out
-        first = table.columns[0]
-        if table[first].isin(adata.obs_names).any():
-            table = table.set_index(first)
-    by_name = table.index.isin(adata.obs_names).any()
-    if by_name and table.index.is_unique:
-        table = table.reindex(adata.obs_names)
-    elif by_name or len(table) != adata.n_obs:
-        problem = "repeated barcodes" if by_name else f"{len(table):,} rows without barcodes"
-        msg = (
-            f"{path}: got {problem}, wanted one row for each of {adata.n_obs:,} spots, in the "
-            "order of the matrix or with barcodes. Use the metadata.tsv of this slice."
-        )
-        raise InputError(msg)
-    for column in table.columns.difference(adata.obs.columns, sort=False):
-        adata.obs[column] = table[column].to_numpy()
+def as_text(values: NDArray[Any]) -> NDArray[Any]:
+    """Bytes as text, in one dimension; all else as it is."""
+    if values.dtype.kind not in "SO":
+        return values
+    text = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values.flat]
+    return np.array(text, dtype=object)
