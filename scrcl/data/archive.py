@@ -46,9 +46,9 @@ def open_bytes(path: Path) -> BinaryIO:
     if start.startswith(b"\x1f\x8b"):
         return cast("BinaryIO", gzip.open(path, "rb"))
     if start.startswith(b"BZh"):
-        return bz2.open(path, "rb")
+        return cast("BinaryIO", bz2.open(path, "rb"))
     if start == b"\xfd7zXZ\x00":
-        return lzma.open(path, "rb")
+        return cast("BinaryIO", lzma.open(path, "rb"))
     return path.open("rb")
 
 

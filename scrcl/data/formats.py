@@ -53,7 +53,7 @@ READERS: dict[str, Format] = {
     "rds": Format((".rds",), "SingleCellExperiment, SCESet, matrix", "an R object"),
     "tables": Format((".csv", ".tsv", ".txt", ".tab", ".xlsx"), "tables of counts", "a table"),
     "h5mu": Format((".h5mu",), "RNA of a MuData", "a MuData"),
-    "zarrs": Format((".zarr",), "AnnData, SpatialData", "a zarr store"),
+    "zarrs": Format((".zarr",), "AnnData, SpatialData", "an AnnData zarr"),
     "visium": Format((), "folders of Visium and Visium HD", "a Visium folder"),
     "matrices": Format(
         (".mtx",),

@@ -47,7 +47,7 @@ _TEXT_ROLES: tuple[tuple[Role, re.Pattern[str]], ...] = (
         "genes",
         re.compile(
             r"cells_x_genes\.genes|all_genes|quants_mat_cols|row_?names|gene_?(names|ids)"
-            r"|features?|genes?"
+            r"|(features?|genes?)(?![a-z])"
         ),
     ),
     ("cells", re.compile(r"col_?names|cell_?(names|ids)|cells?(?=[-_.]|$)")),
@@ -86,9 +86,8 @@ def matches(path: Path) -> bool:
     """Tell a matrix file, or a folder that has one or at least the names that belong to one."""
     if path.is_file():
         return plain_name(path).endswith(".mtx")
-    return any(
-        _role(child) is not None or _H5.search(child.name.lower()) for child in _files_below(path)
-    )
+    roles = {_role(child) for child in _files_below(path)}
+    return "matrix" in roles or roles >= {"genes", "cells"}
 
 
 def read(path: Path, options: Options) -> ad.AnnData:
@@ -135,7 +134,7 @@ def find(folder: Path) -> list[_Place]:
 
 
 def _identity(path: Path) -> tuple[Path, str]:
-    """What the same matrix has in common as ``.h5``, as a folder, and compressed or not."""
+    """Return what a matrix has in common as ``.h5`` and as a folder, compressed or not."""
     name = plain_name(path)
     if name.endswith(".h5"):
         return path.parent, name.removesuffix(".h5")
@@ -160,11 +159,10 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 def _place(folder: Path, path: Path) -> _Place | None:
     name = plain_name(path)
-    is_h5 = name.endswith(".h5") and _H5.search(name) is not None
-    if not is_h5 and not name.endswith(".mtx"):
+    if _role(path) != "matrix":
         return None
     place = path.relative_to(folder)
-    if is_h5:  # stands for a folder of its name, which is one deeper
+    if name.endswith(".h5"):  # stands for a folder of its name, which is one deeper
         place = place.with_suffix("") / "matrix"
     words = str(place).lower()
     if any(word in re.split(r"[^a-z]", words) or f"{word}." in words for word in _ADDITIONAL):
@@ -196,10 +194,10 @@ def _role(path: Path) -> Role | None:
 
 
 def _told(path: Path) -> tuple[Role, str] | None:
-    """What a file is and its sample: the name without all that says what it is."""
+    """Tell a file and its sample: its name without all that says what it is."""
     name = plain_name(path)
     stem = name.rpartition(".")[0]
-    if name.endswith(".mtx"):
+    if name.endswith(".mtx") or (name.endswith(".h5") and _H5.search(stem)):
         return "matrix", _bare(stem)
     if name.endswith(_TABLES):
         for role, pattern in _TEXT_ROLES:
@@ -336,13 +334,13 @@ def _gene_table(table: pd.DataFrame, symbols: list[Path]) -> pd.DataFrame:
     if symbols:
         known = _read_names(symbols[0], (len(table),)).iloc[:, 0]
         names = known if len(known) == len(table) else names
-    names = np.where((names == "") | (names == "NA"), ids, names)
+    names = names.where(~names.isin(["", "NA"]), ids)
     var = pd.DataFrame(
         {key: column.to_numpy() for key, column in columns.items() if key != "name"},
-        index=pd.Index(names, dtype=object),
+        index=pd.Index(names.to_numpy(), dtype=object),
     )
-    if symbols:
-        var.insert(0, "gene_ids", ids.to_numpy(), allow_duplicates=False)
+    if symbols and "gene_ids" not in var:
+        var.insert(0, "gene_ids", ids.to_numpy())
     return var
 
 
@@ -363,8 +361,12 @@ _GENE_COLUMNS = {
 _ENSEMBL = re.compile(r"^ENS[A-Z]*G\d{6,}")
 
 
+def _has_header(table: pd.DataFrame) -> bool:
+    return table.columns.dtype == object
+
+
 def _gene_columns(table: pd.DataFrame) -> dict[str, pd.Series]:
-    if not isinstance(table.columns, pd.RangeIndex):
+    if _has_header(table):
         lower = {str(column).strip().lower(): column for column in reversed(table.columns)}
         found = {
             key: table[lower[name]]
@@ -391,7 +393,7 @@ def _are_ids(names: pd.Series) -> bool:
 def _cell_table(table: pd.DataFrame) -> pd.DataFrame:
     """Cells with their names first; what stands beside them is kept if it has a name."""
     obs = pd.DataFrame(index=pd.Index(table.iloc[:, 0].to_numpy(), dtype=object))
-    if not isinstance(table.columns, pd.RangeIndex):
+    if _has_header(table):
         for place, column in enumerate(table.columns[1:], start=1):
             values = table.iloc[:, place]
             numbers = pd.to_numeric(values, errors="coerce")

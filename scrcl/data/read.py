@@ -7,8 +7,6 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import scipy.sparse as sp
-
 from scrcl._keys import SPATIAL_GRAPH
 from scrcl._validate import InputError, check_one_of
 from scrcl.data.archive import unpacked
@@ -180,8 +178,9 @@ def _upright(path: Path, adata: ad.AnnData, genes: Genes) -> ad.AnnData:
         )
         raise InputError(msg)
     log.warning("%s: %s: genes are in rows, so the matrix is turned", path.name, names)
-    turned = adata.T.copy()
-    turned.X = turned.X.tocsr() if sp.issparse(turned.X) else turned.X
+    turned: ad.AnnData = adata.T.copy()
+    if hasattr(turned.X, "tocsr"):
+        turned.X = turned.X.tocsr()
     return turned
 
 

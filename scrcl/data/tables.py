@@ -12,7 +12,7 @@ import itertools
 import logging
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import anndata as ad
 import numpy as np
@@ -170,8 +170,8 @@ def _read_rows(
     text: list[pd.DataFrame] = []
     blocks: list[sp.csr_matrix] = []
     counted: list[int] | None = None
-    with layout.open() as file:
-        for chunk in _parse(file, layout, chunksize=_CHUNK):
+    with layout.open() as file, _parse(file, layout, chunksize=_CHUNK) as chunks:
+        for chunk in chunks:
             if counted is None:
                 counted = _count_columns(path, layout, chunk, fields)
             names += list(chunk[0]) if layout.has_names else [str(i) for i in chunk.index]
@@ -184,16 +184,16 @@ def _read_rows(
     for column in beside.columns:
         beside[column] = _tidy(beside[column])
     names, beside = _better_names(layout, names, beside)
-    beside.columns = pd.Index([layout.header[i] or f"column_{i}" for i in beside.columns])
+    beside.columns = pd.Index([layout.header[int(i)] or f"column_{i}" for i in beside.columns])
     matrix = sp.vstack(blocks, format="csr")
     _refuse_lists(path, names, len(counted))
     _refuse_half_a_row(path, matrix)
     return names, beside, [layout.header[i] for i in counted], matrix
 
 
-def _parse(file: BinaryIO, layout: _Layout, **options: object) -> pd.DataFrame:
-    """Fields by their place; the names of rows are text."""
-    table: pd.DataFrame = pd.read_csv(  # type: ignore[call-overload]
+def _parse(file: BinaryIO, layout: _Layout, **options: Any) -> Any:
+    """Fields by their place, as a table or a reader of its blocks; names of rows are text."""
+    return pd.read_csv(
         file,
         sep=r"\s+" if layout.separator == " " else layout.separator,
         encoding=layout.encoding,
@@ -206,14 +206,14 @@ def _parse(file: BinaryIO, layout: _Layout, **options: object) -> pd.DataFrame:
         low_memory=False,
         **options,
     )
-    return table
 
 
 def _count_columns(
     path: Path, layout: _Layout, chunk: pd.DataFrame, fields: Sequence[int]
 ) -> list[int]:
     """Places of the columns of counts: numbers that are not known to describe genes or cells."""
-    numbers, words = [], []
+    numbers: list[int] = []
+    words: list[int] = []
     for i in fields:
         if _describes(layout.header[i], len(layout.header)):
             continue
@@ -281,8 +281,10 @@ def _better_names(
         return names, beside
     for i in beside.columns[:2]:
         values = beside[i].astype(str)
-        known = _ROWS_ARE_GENES.match(layout.header[i]) or _ROWS_ARE_CELLS.match(layout.header[i])
-        if values.is_unique and beside[i].dtype == object and (known or gene_share(values) > 0):
+        name = layout.header[int(i)]
+        known = _ROWS_ARE_GENES.match(name) or _ROWS_ARE_CELLS.match(name)
+        is_text = beside[i].dtype == object
+        if values.is_unique and is_text and (known or gene_share(list(values)) > 0):
             return list(values), beside.drop(columns=i)
     return names, beside
 

@@ -92,7 +92,8 @@ def _rows_for(part: ad.AnnData, cells: pd.Index) -> sp.csr_matrix:
     spread = sp.csr_matrix(
         (np.ones(rows.size, np.float32), (rows, place[rows])), shape=(len(cells), part.n_obs)
     )
-    return spread @ part.X
+    counts: sp.csr_matrix = spread @ part.X
+    return counts
 
 
 def _read_group(path: Path, name: str, group: h5py.Group) -> ad.AnnData:

@@ -74,7 +74,7 @@ def test_a_table_without_numbers_is_refused(tmp_path):
 
 
 def test_a_word_far_down_among_the_numbers_is_refused(tmp_path, monkeypatch, cells_in_rows):
-    monkeypatch.setattr(tables, "_SAMPLE", 1)
+    monkeypatch.setattr(tables, "_CHUNK", 1)
     table = cells_in_rows.astype(object)
     table.iloc[1, 1] = "many"
     with pytest.raises(InputError, match=r"could not convert.*many.*wanted numbers only"):
