@@ -157,7 +157,8 @@ def read_obs(path: Path, names: pd.Index) -> pd.DataFrame:
             "together."
         )
         raise InputError(msg)
-    return table.loc[names]
+    ordered: pd.DataFrame = table.loc[names]
+    return ordered
 
 
 def _read_rows(
