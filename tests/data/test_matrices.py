@@ -229,8 +229,10 @@ def test_genomes_of_cell_ranger_2_are_joined(tmp_path, caplog):
     [
         (
             "features",
-            (r"has GSM1_matrix\.mtx and GSM1_barcodes\.tsv, lacks GSM1_features\.tsv\.gz or "
-            r"GSM1_genes\.tsv\.gz"),
+            (
+                r"has GSM1_matrix\.mtx and GSM1_barcodes\.tsv, lacks GSM1_features\.tsv\.gz or "
+                r"GSM1_genes\.tsv\.gz"
+            ),
         ),
         ("barcodes", r"has GSM1_matrix\.mtx and GSM1_features\.tsv, lacks GSM1_barcodes\.tsv\.gz"),
         ("matrix", r"has GSM1_barcodes\.tsv and GSM1_features\.tsv, lacks matrix\.mtx\.gz"),

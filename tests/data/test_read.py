@@ -1,4 +1,7 @@
+import gzip
 import sys
+import tarfile
+import zipfile
 from types import SimpleNamespace
 
 import anndata as ad
@@ -6,8 +9,11 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 
+import scrcl
 from scrcl._validate import InputError
+from scrcl.data.formats import READERS, known, reader
 from scrcl.data.read import read
 
 
@@ -184,3 +190,126 @@ def test_spatialdata_that_is_not_installed_says_what_to_install(store, monkeypat
     monkeypatch.setitem(sys.modules, "spatialdata", None)
     with pytest.raises(InputError, match=r"pip install 'scrcl\[spatial\]'"):
         read(store)
+
+
+# What is told by content, packed, or the wrong way round.
+
+
+@pytest.mark.parametrize("name", ["T.H5AD", "tissue.h5", "tissue.h5ad.gz", "t.zip", "t.tar.gz"])
+def test_an_anndata_is_known_by_its_content_in_every_packing(stored, adata_st, name):
+    path = stored.with_name(name)
+    if name.endswith(".h5ad.gz"):
+        path.write_bytes(gzip.compress(stored.read_bytes()))
+    elif name.endswith(".zip"):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.write(stored, "in/a/folder/tissue.h5ad")
+            archive.writestr("__MACOSX/._tissue.h5ad", "x")
+    elif name.endswith(".tar.gz"):
+        with tarfile.open(path, "w:gz") as archive:
+            archive.add(stored, "tissue.h5ad")
+    else:
+        stored.rename(path)
+    assert (read(path).X != adata_st.X).nnz == 0
+
+
+@pytest.mark.parametrize("name", ["a.h5ad.gz", "a.zip", "a.tar"])
+def test_a_damaged_archive_is_refused(tmp_path, name):
+    start = {"gz": gzip.compress(b"x" * 999)[:12], "zip": b"PK\x03\x04broken", "tar": b"broken"}
+    (tmp_path / name).write_bytes(start[name.rpartition(".")[2]])
+    with pytest.raises(InputError, match="cannot be unpacked"):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "it is empty"),
+        (b"<html>", "it is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+        (b"gene,a,b", "it starts with b'gene,a,b'"),
+    ],
+)
+def test_what_is_not_hdf5_is_called_by_its_name(tmp_path, content, said):
+    (tmp_path / "cells.h5ad").write_bytes(content)
+    with pytest.raises(InputError, match=rf"not HDF5.*{said}|{said}"):
+        read(tmp_path / "cells.h5ad")
+
+
+def mudata(path, names, adata):
+    with h5py.File(path, "w") as file:
+        for name in names:
+            ad.io.write_elem(file, f"mod/{name}", adata)
+        shared = pd.DataFrame({"donor": "d1", "rna:n": 1}, index=adata.obs_names)
+        ad.io.write_elem(file, "obs", shared)
+    return path
+
+
+@pytest.mark.parametrize("names", [["prot", "rna"], ["GEX", "atac"], ["cells"]])
+def test_the_rna_of_a_mudata_is_read_with_the_shared_columns(tmp_path, adata_sc, names, caplog):
+    adata = read(mudata(tmp_path / "cells.h5mu", names, adata_sc))
+    assert (adata.X != adata_sc.X).nnz == 0
+    assert adata.obs["donor"].unique().tolist() == ["d1"]
+    assert "rna:n" not in adata.obs
+    assert "reading the modality" in caplog.text
+
+
+def test_a_mudata_without_rna_is_refused_with_its_modalities(tmp_path, adata_sc):
+    path = mudata(tmp_path / "cells.h5mu", ["atac", "prot"], adata_sc)
+    with pytest.raises(InputError, match=r"modalities \['atac', 'prot'\], wanted one .*'rna'"):
+        read(path)
+
+
+@pytest.fixture
+def upright():
+    genes = ["CD3D", "MS4A1", "LYZ", "ACTB"]
+    cells = [f"AAACCTGAGC{a}{b}-1" for a in "ACGT" for b in "AC"]
+    counts = np.arange(32).reshape(8, 4).astype(np.float32)
+    return ad.AnnData(counts, pd.DataFrame({"a": 1}, cells), pd.DataFrame({"b": 2}, genes))
+
+
+@pytest.mark.parametrize("as_sparse", [True, False])
+def test_genes_in_rows_of_an_anndata_are_turned_and_it_is_said(
+    upright, tmp_path, caplog, as_sparse
+):
+    upright.X = sp.csr_matrix(upright.X) if as_sparse else upright.X
+    upright.layers["counts"] = upright.X.copy()
+    upright.T.copy().write_h5ad(tmp_path / "turned.h5ad")
+    adata = read(tmp_path / "turned.h5ad")
+    assert list(adata.var_names) == list(upright.var_names)
+    assert list(adata.obs) == ["a"]
+    dense = lambda X: np.asarray(X.todense() if sp.issparse(X) else X)
+    assert np.array_equal(dense(adata.X), dense(upright.X))
+    assert np.array_equal(dense(adata.layers["counts"]), dense(upright.X))
+    assert "genes are in rows, so the matrix is turned" in caplog.text
+    assert list(read(tmp_path / "turned.h5ad", genes="columns").obs_names) == list(adata.var_names)
+
+
+def test_genes_that_may_be_in_rows_are_said_and_left(upright, tmp_path, caplog):
+    upright.obs_names = [f"s{letter}" for letter in "abcdefgh"]
+    upright.T.copy().write_h5ad(tmp_path / "turned.h5ad")
+    assert read(tmp_path / "turned.h5ad").shape == (4, 8)
+    assert "scrcl convert IN OUT.h5ad --genes rows" in caplog.text
+    assert read(tmp_path / "turned.h5ad", genes="rows").shape == (8, 4)
+
+
+def test_an_upright_anndata_is_read_without_a_word(upright, tmp_path, caplog):
+    upright.write_h5ad(tmp_path / "cells.h5ad")
+    assert read(tmp_path / "cells.h5ad").shape == (8, 4)
+    assert caplog.text == ""
+
+
+def test_a_folder_with_other_files_says_which_to_give(stored):
+    with pytest.raises(InputError, match=r"Give one of its files: tissue\.h5ad"):
+        read(stored.parent)
+
+
+def test_read_is_at_the_front_of_the_package(stored):
+    assert scrcl.read is read
+    assert scrcl.read(stored).n_obs == 36
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_reader_of_the_registry_is_a_module_with_two_functions(name, tmp_path):
+    assert reader(name).matches(tmp_path) is False
+    assert callable(reader(name).read)
+    assert all(suffix in known() for suffix in READERS[name].suffixes)

@@ -1,3 +1,7 @@
+import gzip
+import json
+
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -172,6 +176,84 @@ def test_matrices_of_dissociated_cells_are_read_from_file_and_folder(tmp_path):
     write_mtx(tmp_path / "cells")
     for path in (tmp_path / "cells.h5", tmp_path / "cells"):
         assert np.array_equal(read(path).X.toarray(), COUNTS)
+
+
+def write_cells(folder, *, geojson=True):
+    """Space Ranger 4: cells by number, their outlines, no positions."""
+    folder.mkdir(parents=True)
+    write_h5(folder / "filtered_feature_cell_matrix.h5")
+    with h5py.File(folder / "filtered_feature_cell_matrix.h5", "a") as file:
+        del file["matrix/barcodes"]
+        file["matrix/barcodes"] = np.array([f"cellid_{i:09d}-1" for i in (3, 1, 2, 7, 5)], "S")
+    corners = np.array([[0, 0], [4, 0], [4, 2], [0, 2], [0, 0]])
+    features = [
+        {
+            "properties": {"cell_id": i},
+            "geometry": {"type": "Polygon", "coordinates": [(corners + 1000 * i).tolist()]},
+        }
+        for i in (1, 2, 3, 5, 8)
+    ]
+    features[0]["geometry"] = {
+        "type": "MultiPolygon",
+        "coordinates": [[[[0, 0], [1, 0], [0, 1], [0, 0]]], [(corners + 1000).tolist()]],
+    }
+    if geojson:
+        path = folder / "cell_segmentations.geojson"
+        path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    (folder / "spatial").mkdir()
+    write_images(folder / "spatial")
+
+
+@pytest.mark.parametrize("given", [".", "outs", "outs/segmented_outputs"])
+def test_cells_of_space_ranger_4_are_at_the_centres_of_their_outlines(tmp_path, given, caplog):
+    run = tmp_path / "tumour"
+    write_cells(run / "outs" / "segmented_outputs")
+    (run / "outs" / "spatial").mkdir()
+    adata = read(run / given, task="st")
+    assert list(adata.obs_names) == [f"cellid_{i:09d}-1" for i in (3, 1, 2, 5)]
+    assert adata.obsm["spatial"].tolist() == [[i + 2, i + 1] for i in (3000, 1000, 2000, 5000)]
+    assert list(adata.uns["spatial"]) == ["tumour"]
+    assert "1 cells have no position and are left out" in caplog.text
+
+
+def test_cells_without_outlines_are_refused_by_the_name_of_the_file(tmp_path):
+    write_cells(tmp_path / "segmented_outputs", geojson=False)
+    with pytest.raises(InputError, match=r"lacks cell_segmentations\.geojson.*binned_outputs"):
+        read(tmp_path, task="st")
+
+
+def test_bins_come_before_cells(tmp_path):
+    write_visium(tmp_path / "binned_outputs" / "square_008um")
+    write_cells(tmp_path / "segmented_outputs")
+    assert read(tmp_path, task="st").obs_names[0] == BARCODES[0]
+
+
+def test_other_bins_are_read_where_8_um_are_not(tmp_path, caplog):
+    write_visium(tmp_path / "binned_outputs" / "square_016um")
+    assert read(tmp_path, task="st").shape == (5, 4)
+    assert "square_016um" in caplog.text
+
+
+def test_an_archive_has_all_files_of_a_slice_in_one_folder(tmp_path):
+    folder = write_visium(tmp_path / "sample", positions="tissue_positions.csv")
+    for path in [*(folder / "spatial").iterdir(), folder / "filtered_feature_bc_matrix.h5"]:
+        packed = folder / f"GSM1_A_{path.name}"
+        if path.suffix == ".h5":
+            path.rename(packed)
+        else:
+            packed.with_name(f"{packed.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+            path.unlink()
+    (folder / "spatial").rmdir()
+    adata = read(folder, task="st")
+    assert adata.obsm["spatial"][0].tolist() == [100, 10]
+    assert set(adata.uns["spatial"]["sample"]["images"]) == {"hires", "lowres"}
+
+
+def test_a_raw_matrix_is_read_where_there_is_no_filtered_one_and_said(tmp_path, caplog):
+    folder = write_visium(tmp_path / "sample")
+    (folder / "filtered_feature_bc_matrix.h5").rename(folder / "raw_feature_bc_matrix.h5")
+    assert read(folder, task="st").shape == (5, 4)
+    assert "raw matrix raw_feature_bc_matrix.h5" in caplog.text
 
 
 @pytest.mark.realdata
