@@ -19,8 +19,10 @@ demo: .venv/.run
 	$(BIN)/python runSC.py --overwrite
 	@echo "Results and figures: results/SC/pbmc68k_reduced/"
 
+# In two processes with one thread each; tests that need the same compiled code share a process.
+test: export OMP_NUM_THREADS ?= 1
 test: .venv/.dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 lint: .venv/.dev
 	$(BIN)/python -m ruff format --check .

@@ -8,15 +8,18 @@ import html
 import inspect
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 from unittest import mock
 
 import jupytext
+import picture
 from commands import warm_commands  # mkdocs looks beside a hook
 from mkdocs.structure.files import File, Files
 from nbconvert import MarkdownExporter
@@ -46,24 +49,36 @@ those of cells before those of tissue where they differ; the paper's sets have f
 `configs/`."""
 
 
+GALLERY = """\
+Every figure is a function of `scrcl.pl` that takes your data and returns a matplotlib figure. `cells`
+are 700 blood cells that come with scanpy, `tissue` is simulated, and both are clustered with
+`scrcl.cluster`; `markers` is `scrcl.markers.rank_genes(cells).table`."""
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that have no file of their own."""
     pages = {
         "commands.md": commands_page(),
         "configuration.md": configuration_page(),
+        "gallery.md": gallery_page(),
         "changelog.md": (ROOT / "CHANGELOG.md").read_text("utf-8"),
     }
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
     tutorials = sorted((ROOT / "docs" / "tutorials").glob("*.py"))
-    for name, content in run_tutorials(tutorials).items():
-        files.append(File.generated(config, f"tutorials/{name}", content=content))
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        drawn = beside.submit(gallery)  # while the tutorials run
+        for name, content in run_tutorials(tutorials).items():
+            files.append(File.generated(config, f"tutorials/{name}", content=content))
+    for name, image in drawn.result().items():
+        files.append(File.generated(config, f"gallery/{name}", content=image))
     return files
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Draw the architecture where a page asks for it."""
-    return markdown.replace("<!-- architecture -->", architecture())
+    """Put the architecture and small figures of the gallery where a page asks for them."""
+    markdown = markdown.replace("<!-- architecture -->", architecture())
+    return markdown.replace("<!-- gallery -->", thumbnails())
 
 
 def on_page_content(text: str, **_: Any) -> str:
@@ -166,11 +181,43 @@ def _allowed(hint: Any) -> str:
     return "`None`" if hint is type(None) else getattr(hint, "__name__", str(hint))
 
 
+# ---------------------------------------------------------------- gallery
+
+
+def gallery() -> dict[str, bytes]:
+    """Draw the figures of docs/picture.py in a process of its own; their images by name."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str(ROOT / "docs" / "picture.py"), "--gallery", folder]
+        settings = {**os.environ, "MPLBACKEND": "Agg"}
+        subprocess.run(command, check=True, cwd=folder, env=settings, stderr=subprocess.DEVNULL)
+        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+
+def gallery_page() -> str:
+    """Every figure of the gallery below the line that makes it."""
+    parts = ["# Gallery", GALLERY]
+    for figure in picture.FIGURES:
+        parts.append(f"## {picture.title(figure)}")
+        parts.append(f"```python\n{picture.code(figure)}\n```")
+        parts.append(f"![{picture.title(figure)}](gallery/{figure.__name__}.png)")
+    return "\n\n".join(parts) + "\n"
+
+
+def thumbnails() -> str:
+    """Small figures, each a link to its code."""
+    links = [
+        f"[![{picture.title(figure)}](gallery/{figure.__name__}.png)]"
+        f"(gallery.md#{picture.title(figure).lower().replace(',', '').replace(' ', '-')})"
+        for figure in picture.FIGURES
+    ]
+    return "\n".join(['<div class="thumbnails" markdown>', "", *links, "", "</div>"])
+
+
 # ---------------------------------------------------------------- tutorials
 
 
 def run_tutorials(paths: Iterable[Path]) -> dict[str, str | bytes]:
-    """Run scripts in percent format, one after the other; their pages and images by name.
+    """Run scripts in percent format, two at a time; their pages and images by name.
 
     Raises
     ------
@@ -178,9 +225,14 @@ def run_tutorials(paths: Iterable[Path]) -> dict[str, str | bytes]:
         If a cell fails: a tutorial that does not work stops the build.
     """
     found: dict[str, str | bytes] = {}
-    with tempfile.TemporaryDirectory() as folder, warm_commands(Path(folder)), _environment(folder):
-        for path in paths:
-            found |= _run_tutorial(path)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        warm_commands(Path(folder)),
+        _environment(folder),
+        ThreadPoolExecutor(max_workers=2) as pool,
+    ):
+        for pages in pool.map(_run_tutorial, paths):
+            found |= pages
     return found
 
 

@@ -6,6 +6,7 @@ the tissue is simulated; every function of `FIGURES` is what a user would type.
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import sys
 import tempfile
@@ -113,7 +114,7 @@ _PANELS = {
 
 
 def draw(figure: Callable[..., Figure], found: Results) -> Figure:
-    """Draw one of `FIGURES`: it is given those of the results that it asks for by name."""
+    """Draw one of `FIGURES`; it gets those of the results that it asks for by name."""
     return figure(**{name: getattr(found, name) for name in inspect.signature(figure).parameters})
 
 
@@ -142,10 +143,29 @@ def picture(found: Results, folder: Path) -> Image.Image:
     return canvas.quantize(256)  # a third of the size, and no difference to be seen
 
 
+def title(figure: Callable[..., Figure]) -> str:
+    """Return what one of `FIGURES` shows."""
+    return (inspect.getdoc(figure) or "").rstrip(".")
+
+
+def code(figure: Callable[..., Figure]) -> str:
+    """Return what a user types for one of `FIGURES`."""
+    body = inspect.getsource(figure).partition('"""\n')[2]
+    return inspect.cleandoc(body).removeprefix("return ")
+
+
 def main() -> None:
-    """Draw the picture of the README."""
-    with tempfile.TemporaryDirectory() as folder:
-        picture(cluster(), Path(folder)).save(PICTURE, optimize=True)
+    """Draw the picture of the README, or all figures into a folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--gallery", type=Path, metavar="FOLDER", help="for all figures")
+    folder = parser.parse_args().gallery
+    found = cluster()
+    if folder is not None:
+        for figure in FIGURES:
+            scrcl.pl.save(draw(figure, found), folder / f"{figure.__name__}.png", dpi=110)
+        return
+    with tempfile.TemporaryDirectory() as singly:
+        picture(found, Path(singly)).save(PICTURE, optimize=True)
 
 
 if __name__ == "__main__":

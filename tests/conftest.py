@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
+from scrcl.pl.style import save
 from tests.running import Runner
 
 REAL_DATA = Path(__file__).parents[1].parent / "shared"
@@ -65,6 +66,12 @@ def adata_st() -> ad.AnnData:
     adata = ad.AnnData(counts((domains == "b").astype(int), 40, seed=1), obs, var)
     adata.obsm["spatial"] = np.column_stack([col + 0.5 * (row % 2), row * np.sqrt(0.75)])
     return freeze(adata)
+
+
+@pytest.fixture(autouse=True)
+def _coarse_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save figures at a fifth of the resolution: most of their time is that of compressing pixels."""
+    monkeypatch.setitem(save.__kwdefaults__, "dpi", 60)
 
 
 @pytest.fixture(scope="session")

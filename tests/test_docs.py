@@ -100,3 +100,17 @@ def test_commands_of_a_tutorial_are_answered_as_by_the_program(generate, tmp_pat
         f"error: input: got gone.h5ad, which does not exist (looked for {tmp_path}"
     )
     assert len(told.stderr.splitlines()) == 1
+
+
+def test_every_figure_of_the_gallery_stands_below_the_line_that_makes_it(generate):
+    page = generate.gallery_page()
+    figures = generate.picture.FIGURES
+    assert page.count("```python\nscrcl.pl.") == len(figures) == page.count("](gallery/")
+    small = generate.thumbnails()
+    assert all(f"(gallery/{figure.__name__}.png)](gallery.md#" in small for figure in figures)
+
+
+def test_figures_are_given_the_results_that_they_ask_for_by_name(generate):
+    picture = generate.picture
+    found = picture.Results(cells=1, tissue=2, markers=3)
+    assert picture.draw(lambda markers, cells: (markers, cells), found) == (3, 1)

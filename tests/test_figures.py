@@ -12,6 +12,8 @@ from scrcl._validate import InputError
 from scrcl.experiment.figures import draw
 from scrcl.results import RunFolder, SeedResult, annotated
 
+pytestmark = pytest.mark.xdist_group("umap")  # which is compiled once in a process
+
 
 @pytest.fixture
 def seed(adata_st: ad.AnnData) -> SeedResult:

@@ -17,7 +17,9 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
     if ".venv" not in path.parts
 )
-GENERATED = {ROOT / "docs" / name for name in ("changelog.md", "commands.md", "configuration.md")}
+GENERATED = {
+    ROOT / "docs" / f"{name}.md" for name in ("changelog", "commands", "configuration", "gallery")
+}
 PARSERS = {
     "runSC.py": run_parser("sc"),
     "runST.py": run_parser("st"),
