@@ -28,8 +28,8 @@ from scrcl.data.components import aligned, components
 from scrcl.data.prepare import prepare
 from scrcl.data.preprocess import scale_genes
 from scrcl.experiment.source import Dataset, Source, load
+from scrcl.methods.domains import N_SMOOTHED_COMPONENTS
 from scrcl.metrics import score
-from scrcl.model.learn import N_SMOOTHED_COMPONENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

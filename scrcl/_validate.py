@@ -1,6 +1,7 @@
 """The one kind of error a user can cause, and the checks that raise it."""
 
 import math
+import numbers
 from collections.abc import Collection, Mapping
 from typing import TypeVar
 
@@ -48,6 +49,27 @@ def check_range(
         return value
     wanted = _interval(low, high, open_low=open_low, open_high=open_high)
     raise InputError(_message(name, value, wanted, hint))
+
+
+def check_integer(value: object, name: str, *, hint: str = "") -> int:
+    """Return ``value`` as an int if it is a whole number of any kind, but no bool.
+
+    Examples
+    --------
+    >>> check_integer(4.0, "n_clusters")
+    4
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    is_bool = isinstance(value, bool) or type(value).__name__ in {"bool", "bool_"}
+    if isinstance(value, numbers.Integral) and not is_bool:
+        return int(value)
+    if isinstance(value, numbers.Real) and not is_bool and float(value).is_integer():
+        return int(value)
+    raise InputError(_message(name, value, "a whole number", hint))
 
 
 def check_positive(value: Number, name: str, *, hint: str = "") -> Number:

@@ -19,9 +19,10 @@ from scrcl.config import ClusterConfig, Config, paper_defaults
 from scrcl.experiment import Experiment, Source, choose_config, run_experiment
 from scrcl.experiment.protocols import Oracle
 from scrcl.experiment.settings import resolve_n_clusters
+from scrcl.methods import refined_by_vote
+from scrcl.methods.network_based import joint_views
 from scrcl.metrics import adjusted_rand_index
 from scrcl.model import Preset, Spots, estimator
-from scrcl.model.learn import embedding, refined_by_vote
 from scrcl.nn.model import Views
 from scrcl.results import RunFolder
 from tests.running import Runner, tree
@@ -141,7 +142,7 @@ def test_the_oracle_of_spots_goes_by_ari_and_lets_fifty_neighbours_vote() -> Non
 def test_the_embedding_is_what_the_configuration_names() -> None:
     views = Views(*(torch.full((2, 1), float(i)) for i in range(4)))
 
-    rows = {name: embedding(views, name)[0].tolist() for name in ("e1", "e2", "e", "z")}
+    rows = {name: joint_views(views, name)[0].tolist() for name in ("e1", "e2", "e", "z")}
 
     assert rows == {"e1": [0], "e2": [1], "e": [0, 1], "z": [2, 3]}
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 
 from scrcl._typed import Bound, coerce_fields
 from scrcl._validate import InputError, check_one_of
+from scrcl.config.methods import METHODS
 
 Task: TypeAlias = Literal["sc", "st"]
 Count: TypeAlias = Annotated[int, Bound(low=0)]
@@ -168,20 +169,20 @@ class ClusterConfig:
     Attributes
     ----------
     method
-        ``kmeans`` is the paper's: cosine distance, 20 random starts. ``consensus`` (single cells):
-        of many partitions of learned and plain components. ``domains`` (spots): vote over components
-        smoothed on the tissue; it needs no network, so none is trained.
+        One of `scrcl.config.METHODS`: ``kmeans`` is the paper's, ``consensus`` the default for
+        single cells, ``domains`` that for spots.
     embedding
         What is clustered: ``z`` = [z1, z2], ``e1``, ``e2`` or ``e`` = [e1, e2].
     n_refine
         Number of nearest spots whose majority replaces a spot's cluster; 0 = off.
     """
 
-    method: Literal["kmeans", "consensus", "domains"] = "kmeans"
+    method: str = "kmeans"
     embedding: Literal["z", "e1", "e2", "e"] = "z"
     n_refine: Count = 0
 
     def __post_init__(self) -> None:
+        check_one_of(self.method, "cluster.method", list(METHODS))
         coerce_fields(self, "cluster")
 
 

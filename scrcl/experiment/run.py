@@ -23,9 +23,10 @@ from scrcl.experiment.settings import resolve_n_clusters
 from scrcl.experiment.source import load
 from scrcl.experiment.together import announce, follow
 from scrcl.experiment.writeup import write_up
+from scrcl.methods import TrainingData
 from scrcl.metrics import pairwise_ari, score
-from scrcl.model import ScRCL, Setup, make_setup, spots_of
-from scrcl.model.learn import network_inputs
+from scrcl.model import ScRCL, spots_of, training_data
+from scrcl.model.pipeline import network_input
 from scrcl.results import SeedResult, annotated, check_free, summarize, writing
 from scrcl.seed import resolve_device
 
@@ -43,7 +44,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What there is to tell about a finished run."""
+    """What a finished run is and found."""
 
     run: RunFolder
     summary: pd.DataFrame
@@ -88,7 +89,7 @@ def run_experiment(experiment: Experiment) -> Outcome:
     truth = _truth(data, prepared, experiment)
     cells = _Cells(prepared.obs_names, data.adata.obs_names[~prepared.kept], truth)
     n_clusters = resolve_n_clusters(experiment, truth, len(cells.clustered))
-    setup = make_setup(
+    shared = training_data(
         prepared,
         experiment.config,
         n_clusters=n_clusters,
@@ -111,12 +112,12 @@ def run_experiment(experiment: Experiment) -> Outcome:
                 log.info("seed %d: already there", seed)
             else:
                 announce(seed)
-                result, model = _one_seed(setup, cells, seed, experiment)
+                result, model = _one_seed(shared, cells, seed, experiment)
                 writer.write_seed(result, save_model=model.save)
                 del result, model  # which may be as large as the data
         announce(None)
         notes, n_genes = prepared.notes, len(prepared.var_names)
-        del setup, prepared  # with what training saw: what follows needs the memory
+        del shared, prepared  # with what training saw: what follows needs the memory
         names = suggest_names(experiment.run, experiment.seeds[0], data, lists)
         found = {"n_genes": n_genes, "notes": notes}
         summary = _finish(writer, experiment, data, found, names=names)
@@ -137,14 +138,14 @@ def take_part(experiment: Experiment) -> None:
     prepared = _prepare(data, experiment)
     truth = _truth(data, prepared, experiment)
     device = resolve_device(experiment.device)
-    setup = Setup(  # without components: it does not cluster
+    shared = TrainingData(  # without components: it does not cluster
         config=experiment.config,
         n_clusters=resolve_n_clusters(experiment, truth, len(prepared.obs_names)),
         device=device,
         prepared=prepared,
-        inputs=network_inputs(prepared, experiment.config, device),
+        network_input=network_input(prepared, experiment.config, device),
     )
-    follow(setup, lambda seed: Checkpoint(path=experiment.run.checkpoint(seed)))
+    follow(shared, lambda seed: Checkpoint(path=experiment.run.checkpoint(seed)))
 
 
 def _prepare(data: Dataset, experiment: Experiment) -> Prepared:
@@ -197,17 +198,17 @@ def _settings(experiment: Experiment, data: Dataset, n_clusters: NClusters) -> d
 
 
 def _one_seed(
-    setup: Setup, cells: _Cells, seed: int, experiment: Experiment
+    shared: TrainingData, cells: _Cells, seed: int, experiment: Experiment
 ) -> tuple[SeedResult, ScRCL]:
     """Run a seed without labels, then score what it found."""
     truth = cells.truth
-    model = ScRCL(setup.config, setup.n_clusters, seed=seed)
+    model = ScRCL(shared.config, shared.n_clusters, seed=seed)
     oracle = None
     if experiment.oracle and truth is not None:
-        oracle = Oracle(truth, seed=seed, spots=setup.spots)
-        model.fit_setup(setup, callbacks=(oracle.watch,))
+        oracle = Oracle(truth, seed=seed, spots=shared.spots)
+        model.fit_prepared(shared, callbacks=(oracle.watch,))
     else:
-        model.fit_setup(setup, checkpoint=Checkpoint(path=experiment.run.checkpoint(seed)))
+        model.fit_prepared(shared, checkpoint=Checkpoint(path=experiment.run.checkpoint(seed)))
     found, clustering = model.found_, model.found_.clustering
     metrics = {"label_free": _scores(truth, clustering.labels, found.epoch)}
     history, oracle_clusters = found.history, None
@@ -230,7 +231,7 @@ def _one_seed(
         left_out=cells.left_out,
         stability=None if clustering.stability is None else pd.Series(clustering.stability),
         curve=clustering.curve,
-        **gene_tables(model, setup.prepared.log_norm),
+        **gene_tables(model, shared.prepared.log_norm),
     )
     return result, model
 

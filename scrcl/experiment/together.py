@@ -14,14 +14,15 @@ import torch
 import torch.distributed as dist
 
 from scrcl._validate import InputError
-from scrcl.model.learn import train
+from scrcl.methods import get_method
+from scrcl.model.pipeline import train
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from scrcl.checkpoint import Checkpoint
     from scrcl.experiment.settings import Experiment
-    from scrcl.model import Setup
+    from scrcl.methods import TrainingData
 
 
 @contextmanager
@@ -38,9 +39,12 @@ def processes(experiment: Experiment, device: torch.device) -> Iterator[int]:
     if size == 1:
         yield 0
         return
-    if experiment.oracle or experiment.config.cluster.method == "domains":
+    method = experiment.config.cluster.method
+    if experiment.oracle or not get_method(method).needs_network:
         why = (
-            "--oracle watches" if experiment.oracle else "cluster.method domains trains no network"
+            "--oracle watches"
+            if experiment.oracle
+            else f"cluster.method {method} trains no network"
         )
         msg = f"processes: got {size}, wanted one: {why}. Start the script without torchrun."
         raise InputError(msg)
@@ -59,10 +63,10 @@ def announce(seed: int | None) -> None:
         dist.broadcast_object_list([seed], src=0)
 
 
-def follow(setup: Setup, checkpoint: Callable[[int], Checkpoint]) -> None:
+def follow(data: TrainingData, checkpoint: Callable[[int], Checkpoint]) -> None:
     """Train along with the first process until it has no more seeds."""
     while (seed := _next_seed()) is not None:
-        train(setup, seed, checkpoint=checkpoint(seed))
+        train(data, seed, checkpoint=checkpoint(seed))
 
 
 def _next_seed() -> int | None:
