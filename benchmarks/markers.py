@@ -24,7 +24,7 @@ from scipy.optimize import linear_sum_assignment
 from benchmarks.ours import default_config, prepared_setup
 from benchmarks.tables import read_split
 from scrcl.data.expression import log_expression
-from scrcl.experiment.source import Source, load
+from scrcl.experiment.inputs import InputSpec, load
 from scrcl.markers import association_table, embedding_links, network_links, read_marker_lists
 from scrcl.model.pipeline import run_seed
 from scrcl.nn.inputs import Inputs
@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def evaluate(name: str, path: Path) -> pd.DataFrame:
     """Precision at 20 of each type of a set: ``set``, ``groups``, ``type``, ``method``, ..."""
     task = "st" if name in read_split("st").index else "sc"
-    data = load(Source(task=task, paths=(path,)))  # type: ignore[arg-type]
+    data = load(InputSpec(task=task, paths=(path,)))  # type: ignore[arg-type]
     config = default_config(task)  # type: ignore[arg-type]
     prepared, setup = prepared_setup(data, config, find_k=False)
     found = run_seed(setup, 0)

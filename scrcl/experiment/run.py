@@ -16,17 +16,17 @@ from scrcl.checkpoint import Checkpoint
 from scrcl.config import to_yaml
 from scrcl.data.prepare import prepare
 from scrcl.data.validate import grouping
+from scrcl.distributed import announce, announced_seeds
 from scrcl.experiment.figures import add_layout, draw
 from scrcl.experiment.genes import gene_tables, marker_lists, suggest_names
+from scrcl.experiment.inputs import load
 from scrcl.experiment.protocols import Oracle
 from scrcl.experiment.settings import resolve_n_clusters
-from scrcl.experiment.source import load
-from scrcl.experiment.together import announce, follow
 from scrcl.experiment.writeup import write_up
 from scrcl.methods import TrainingData
 from scrcl.metrics import pairwise_ari, score
 from scrcl.model import ScRCL, spots_of, training_data
-from scrcl.model.pipeline import network_input
+from scrcl.model.pipeline import network_input, train
 from scrcl.results import SeedResult, annotated, check_free, summarize, writing
 from scrcl.seed import resolve_device
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scrcl.data.prepare import Prepared
+    from scrcl.experiment.inputs import Dataset
     from scrcl.experiment.settings import Experiment
-    from scrcl.experiment.source import Dataset
     from scrcl.model import NClusters
     from scrcl.results import RunFolder, RunWriter
 
@@ -133,7 +133,7 @@ def run_experiment(experiment: Experiment) -> Outcome:
 
 
 def take_part(experiment: Experiment) -> None:
-    """Help the first process of several to train, see `scrcl.experiment.together`. Writes nothing."""
+    """Help the first process of several to train, see `scrcl.distributed`. Writes nothing."""
     data = load(experiment.source)
     prepared = _prepare(data, experiment)
     truth = _truth(data, prepared, experiment)
@@ -145,7 +145,8 @@ def take_part(experiment: Experiment) -> None:
         prepared=prepared,
         network_input=network_input(prepared, experiment.config, device),
     )
-    follow(shared, lambda seed: Checkpoint(path=experiment.run.checkpoint(seed)))
+    for seed in announced_seeds():
+        train(shared, seed, checkpoint=Checkpoint(path=experiment.run.checkpoint(seed)))
 
 
 def _prepare(data: Dataset, experiment: Experiment) -> Prepared:

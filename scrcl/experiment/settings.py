@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scrcl.config import Task
-    from scrcl.experiment.source import Source
+    from scrcl.experiment.inputs import InputSpec
     from scrcl.model import NClusters, Preset
     from scrcl.results import Existing, RunFolder
 
@@ -58,7 +58,7 @@ class Experiment:
         `scrcl.markers.read_marker_lists`. Changes no cluster.
     """
 
-    source: Source
+    source: InputSpec
     config: Config
     run: RunFolder
     n_clusters: int | tuple[int, int] | Literal["auto"] | None = None
@@ -83,6 +83,16 @@ class Experiment:
                 "--preset paper."
             )
             raise InputError(msg)
+
+    @property
+    def one_process_only(self) -> str | None:
+        """Why several processes would have nothing to share; ``None``: they would."""
+        if self.oracle:
+            return "--oracle watches every epoch"
+        method = self.config.cluster.method
+        if not get_method(method).needs_network:
+            return f"cluster.method {method} trains no network"
+        return None
 
 
 def choose_config(

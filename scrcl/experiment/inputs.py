@@ -1,4 +1,4 @@
-"""Where data come from, and where labels and data part."""
+"""Read the data of an experiment, and take their labels off."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SLICE = "slice"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class InputSpec:
     """What to read: a registered set, or one or more paths.
 
     Attributes
@@ -107,7 +107,7 @@ class Dataset:
         return bare(self.adata, [key for key in (self.slice_key, self.batch_key) if key])
 
 
-def load(source: Source) -> Dataset:
+def load(source: InputSpec) -> Dataset:
     """Read the data and find their labels.
 
     Raises
@@ -131,7 +131,7 @@ def load(source: Source) -> Dataset:
     return Dataset(adata=adata, labels=truth, slice_key=slice_key, batch_key=source.batch_key)
 
 
-def _read(source: Source) -> ad.AnnData:
+def _read(source: InputSpec) -> ad.AnnData:
     spec = source.spec
     if spec is None:
         if len(source.paths) == 1:
@@ -143,7 +143,7 @@ def _read(source: Source) -> ad.AnnData:
     return spec.load()
 
 
-def _label_keys(source: Source) -> list[str]:
+def _label_keys(source: InputSpec) -> list[str]:
     """Columns to look for labels in, without repeats."""
     specs = DATASETS.values() if source.spec is None else [source.spec]
     keys = (key for spec in specs if spec.task == source.task for key in spec.label_keys)
