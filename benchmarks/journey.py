@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,13 +58,13 @@ def traced() -> list[str]:
 
 
 def climbs(visited: list[str]) -> list[tuple[str, str]]:
-    """Steps from a module to one of a higher layer."""
+    """Find the steps from a module to one of a higher layer."""
     heights = layers()
 
     def height(module: str) -> int:
         return heights[".".join(module.split(".")[:2])]
 
-    pairs = zip(visited, visited[1:], strict=False)
+    pairs = pairwise(visited)
     return list(dict.fromkeys((low, high) for low, high in pairs if height(high) > height(low)))
 
 
@@ -71,10 +72,9 @@ def main() -> int:
     """Print the journey."""
     visited = traced()
     up = climbs(visited)
-    print("\n".join(dict.fromkeys(visited)))
-    print(f"{len(set(visited))} modules, {len(up)} different climbs")
-    for low, high in up:
-        print(f"  {low} -> {high}")
+    lines = [*dict.fromkeys(visited), f"{len(set(visited))} modules, {len(up)} different climbs"]
+    lines += [f"  {low} -> {high}" for low, high in up]
+    sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
 
