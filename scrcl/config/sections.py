@@ -55,6 +55,13 @@ class DataConfig:
         Neighbours of a gene, counting itself.
     n_smooth
         How often each view (MLP, GCN) is smoothed over the cell graph.
+    use_highly_variable
+        Take the genes that ``var["highly_variable"]`` marks instead of choosing ``n_hvg``.
+    neighbors_key
+        Take a stored graph as the cell graph, weights dropped: what ``sc.pp.neighbors`` wrote under
+        this key (``"neighbors"`` if it was given none), or a matrix in ``obsp``.
+    use_rep
+        Name of an embedding in ``obsm``, such as ``X_scVI``, to be clustered as one more view.
     drop_unlabelled
         Leave unannotated spots out before anything else, as the official code does.
     """
@@ -73,10 +80,19 @@ class DataConfig:
     pca_from: Count = 10_000
     n_gene_neighbors: Size = 5
     n_smooth: tuple[Count, Count] = (0, 0)
+    use_highly_variable: bool = False
+    neighbors_key: str | None = None
+    use_rep: str | None = None
     drop_unlabelled: bool = False
 
     def __post_init__(self) -> None:
         coerce_fields(self, "data")
+        if self.neighbors_key is not None and self.graph == "spatial":
+            msg = (
+                f"data.neighbors_key: got {self.neighbors_key!r} for a graph of positions, wanted none. "
+                "Set data.spatial_graph to stored instead."
+            )
+            raise InputError(msg)
         if self.graph == "expression" and self.spatial_graph != "nearest":
             msg = (
                 f"data.spatial_graph: got {self.spatial_graph!r} for a graph of expression, wanted "

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import anndata as ad
     import pandas as pd
 
-    from scrcl.config import Task
+    from scrcl.config import DataConfig, Task
 
 log = logging.getLogger(__name__)
 
@@ -99,12 +99,12 @@ class Dataset:
     slice_key: str | None
     batch_key: str | None = None
 
-    def without_labels(self) -> ad.AnnData:
+    def without_labels(self, cfg: DataConfig | None = None) -> ad.AnnData:
         """Expression, positions, slices and batches: all that preprocessing and training may know.
 
-        The matrices are shared with ``adata``.
+        The matrices are shared with ``adata``; ``cfg`` names what else is to be used.
         """
-        return bare(self.adata, [key for key in (self.slice_key, self.batch_key) if key])
+        return bare(self.adata, [key for key in (self.slice_key, self.batch_key) if key], cfg=cfg)
 
 
 def load(source: InputSpec) -> Dataset:

@@ -154,7 +154,7 @@ def _prepare(data: Dataset, experiment: Experiment) -> Prepared:
     if experiment.config.data.drop_unlabelled and data.labels is not None:
         keep = data.labels.notna().to_numpy()
     prepared = prepare(
-        data.without_labels(),
+        data.without_labels(experiment.config.data),
         experiment.config.data,
         keep=keep,
         slice_key=data.slice_key,

@@ -105,6 +105,8 @@ class NewData:
     cells: NewCells
     tissue: NewTissue | None = None
     """``None``: single cells."""
+    rep: NDArray[np.float32] | None = None
+    """Embedding that is one more view, (n_kept, width), if the model was trained with one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +184,8 @@ class Method(Protocol):
     """Whether a network is trained for it."""
     finds_k: ClassVar[bool]
     """Whether it can find the number of clusters."""
+    takes_rep: ClassVar[bool]
+    """Whether it clusters an embedding that the user has (``data.use_rep``), too."""
     fitted: ClassVar[type[Fitted]]
     """What `fit` returns; a model file is read with it."""
 

@@ -128,6 +128,7 @@ class Consensus:
     tasks: ClassVar[tuple[Task, ...]] = ("sc", "st")
     needs_network: ClassVar[bool] = True
     finds_k: ClassVar[bool] = True
+    takes_rep: ClassVar[bool] = True
     fitted: ClassVar[type[Fitted]] = ConsensusClusters
 
     @staticmethod
@@ -141,7 +142,8 @@ class Consensus:
         assert trained is not None  # it needs a network
         points = joint_points(data, trained, seed=seed)
         learned = [joint_views(trained.views, name) for name in VOTING_VIEWS]
-        views = [*data.components, *learned]
+        rep = data.prepared.rep
+        views = [*data.components, *learned, *([] if rep is None else [rep])]
         if data.batches is not None:
             views = [correct(view, data.batches, seed=seed) for view in views]
         tree = cell_tree(views, seed=seed)

@@ -177,6 +177,7 @@ class Domains:
     tasks: ClassVar[tuple[Task, ...]] = ("st",)
     needs_network: ClassVar[bool] = False
     finds_k: ClassVar[bool] = True
+    takes_rep: ClassVar[bool] = False
     fitted: ClassVar[type[Fitted]] = DomainClusters
 
     @staticmethod

@@ -102,6 +102,7 @@ class PaperKMeans:
     tasks: ClassVar[tuple[Task, ...]] = ("sc", "st")
     needs_network: ClassVar[bool] = True
     finds_k: ClassVar[bool] = False
+    takes_rep: ClassVar[bool] = False
     fitted: ClassVar[type[Fitted]] = KMeansClusters
 
     @staticmethod

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
+from scrcl._validate import InputError
 from scrcl.data.components import Axes, fit_components
 from scrcl.methods.base import Mapped, State
 from scrcl.methods.network import Network, network, refinement
@@ -101,6 +102,8 @@ class CellReference:
         compared, or left out where it is 0.
     corrected
         Embedding of the training cells with their batches brought together, (n_ref, width).
+    rep
+        Embedding of the training cells that the user gave as one more view, (n_ref, width).
     """
 
     kind: ClassVar[str] = "cells"
@@ -111,6 +114,7 @@ class CellReference:
         (r"views\.(\w+)", "f", ("cells", "view {0}")),
         (r"sizes", "f", ("blocks",)),
         (r"corrected", "f", ("cells", "corrected")),
+        (r"rep", "f", ("cells", "rep")),
     )
 
     axes: tuple[Axes, ...]
@@ -122,12 +126,13 @@ class CellReference:
     smoothed: bool
     sizes: Array
     corrected: NDArray[np.float32] | None = None
+    rep: NDArray[np.float32] | None = None
 
     @cached_property
     def points(self) -> Array:
         """Components and views side by side, (n_ref, width)."""
         blocks = [*self.components, *(view.astype(np.float32) for view in self.views.values())]
-        return _joined(blocks, self.sizes)
+        return _joined([*blocks, *_if_there(self.rep)], self.sizes)
 
     @cached_property
     def left_out(self) -> LeftOut:
@@ -139,16 +144,18 @@ class CellReference:
             else _mean_rows(view, near)
             for name, view in self.views.items()
         ]
-        return nearest_others(self.points, _joined([*self.components, *as_new], self.sizes))
+        blocks = [*self.components, *as_new, *_if_there(self.rep)]
+        return nearest_others(self.points, _joined(blocks, self.sizes))
 
     def map(self, new: NewData, space: LabelledSpace) -> Mapped:
         """Map cells, some at a time."""
         embeddings, shares, confidence = [], [], []
-        for _, log_values, x in new.cells.blocks():
+        for rows, log_values, x in new.cells.blocks():
+            rep = self._rep_of(new, rows)
             plain = [axes.project(log_values) for axes in self.axes]
             near = nearest(self.components[0], plain[0], N_NEIGHBORS)[1]
             views = self._views(x, near)
-            votes = space.vote(_joined([*plain, *views.values()], self.sizes))
+            votes = space.vote(_joined([*plain, *views.values(), *_if_there(rep)], self.sizes))
             shares.append(votes.shares)
             confidence.append(space.confidence(*votes))
             embeddings.append(self._embedding(views, near))
@@ -157,6 +164,18 @@ class CellReference:
             shares=np.concatenate(shares),
             confidence=np.concatenate(confidence),
         )
+
+    def _rep_of(self, new: NewData, rows: slice) -> Array | None:
+        """Rows of the embedding that is one more view; as wide as the training cells'."""
+        if self.rep is None or new.rep is None:
+            return None
+        if new.rep.shape[1] != self.rep.shape[1]:
+            msg = (
+                f"use_rep: got an embedding of {new.rep.shape[1]} columns, wanted "
+                f"{self.rep.shape[1]}, as the training cells had. Embed new cells by the same model."
+            )
+            raise InputError(msg)
+        return new.rep[rows]
 
     def _views(self, x: Array, near: NDArray[np.intp]) -> dict[str, Array]:
         direct = {} if self.smoothed else _mlp_views(x, self.weights)
@@ -186,6 +205,8 @@ class CellReference:
         arrays["sizes"] = self.sizes
         if self.corrected is not None:
             arrays["corrected"] = self.corrected
+        if self.rep is not None:
+            arrays["rep"] = self.rep
         return State(info, arrays)
 
     @classmethod
@@ -202,6 +223,7 @@ class CellReference:
             smoothed=bool(info["smoothed"]),
             sizes=arrays["sizes"],
             corrected=arrays.get("corrected"),
+            rep=arrays.get("rep"),
         )
 
 
@@ -299,7 +321,8 @@ def cell_reference(
         scores, own = fit_components(data.prepared.log_norm.X)
         axes, components = (own,), (scores,)
     components = tuple(scores[rows] for scores in components)
-    blocks = [*components, *(view.astype(np.float32) for view in views.values())]
+    rep = None if data.prepared.rep is None else data.prepared.rep[rows]
+    blocks = [*components, *(view.astype(np.float32) for view in views.values()), *_if_there(rep)]
     sizes = np.array([max(np.linalg.norm(block - block.mean(0)), 1e-12) for block in blocks])
     sizes = sizes.astype(np.float32)
     if not compared:
@@ -314,6 +337,7 @@ def cell_reference(
         smoothed=data.config.data.n_smooth[0] > 0,
         sizes=sizes,
         corrected=corrected,
+        rep=rep,
     )
 
 
@@ -405,6 +429,10 @@ def _network_arrays(weights: Mapping[str, Array], reduction: Reduction | None) -
 
 def _weights_from(info: Mapping[str, Any], arrays: Arrays) -> dict[str, Array]:
     return {name: arrays[f"weights.{name}"] for name in info["weights"]}
+
+
+def _if_there(block: Array | None) -> list[Array]:
+    return [] if block is None else [block]
 
 
 def _joined(blocks: list[Array], sizes: Array) -> Array:

@@ -17,6 +17,7 @@ from scrcl.config import config_from_text, override, to_yaml
 from scrcl.data.bare import bare
 from scrcl.data.basis import match_genes, new_cells
 from scrcl.data.prepare import prepare, tissue_graph
+from scrcl.data.prepared import embedding
 from scrcl.data.validate import grouping, spatial_coords
 from scrcl.markers import embedding_links, network_links
 from scrcl.methods import NewData, NewTissue, Spots, get_method
@@ -240,7 +241,8 @@ class ScRCL:
             msg = "batch key: got one for a tissue, wanted none. slice_key tells slices apart."
             raise InputError(msg)
         device = resolve_device(self.device)
-        adata = bare(adata, [key for key in (batch_key, slice_key) if key], layer=layer)
+        columns = [key for key in (batch_key, slice_key) if key]
+        adata = bare(adata, columns, layer=layer, cfg=self.config.data)
         prepared = prepare(adata, self.config.data, slice_key=slice_key, batch_key=batch_key)
         for note in prepared.notes:
             log.warning("%s", note)
@@ -528,7 +530,9 @@ class ScRCL:
         model = self._fitted
         cells = new_cells(adata, model.basis)
         if model.config.data.graph != "spatial":
-            return cells.kept, model.fitted.map(NewData(cells=cells))
+            key = model.config.data.use_rep
+            rep = None if key is None else embedding(adata, key)[cells.kept]
+            return cells.kept, model.fitted.map(NewData(cells=cells, rep=rep))
         notes: list[str] = []
         spots = spots_of(adata, cells.kept, slice_key)
         adj = tissue_graph(adata, cells.kept, model.config.data, slices=spots.slices, notes=notes)

@@ -71,6 +71,13 @@ def check_config(config: Config) -> None:
             "or choose --preset paper."
         )
         raise InputError(msg)
+    if config.data.use_rep is not None and not get_method(name).takes_rep:
+        fitting = [other for other in METHODS if get_method(other).takes_rep]
+        msg = (
+            f"data.use_rep: got {config.data.use_rep!r} with cluster.method {name!r}, wanted one of "
+            f"{fitting}, which take one more view. Leave use_rep out, or set cluster.method."
+        )
+        raise InputError(msg)
     if task == "sc" and config.cluster.n_refine:
         msg = (
             f"cluster.n_refine: got {config.cluster.n_refine} for single cells, wanted 0. "
