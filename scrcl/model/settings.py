@@ -65,10 +65,11 @@ def check_config(config: Config) -> None:
     name, task = config.cluster.method, config.task
     if task not in get_method(name).tasks:
         fitting = [other for other in METHODS if task in get_method(other).tasks]
-        what = "single cells" if task == "sc" else "spots"
+        kinds = {"sc": "single cells", "st": "spots"}
+        takes = " or ".join(kinds[other] for other in get_method(name).tasks)
         msg = (
-            f"cluster.method: got {name!r} for {what}, wanted one of {fitting}. Set cluster.method, "
-            "or choose --preset paper."
+            f"cluster.method: got {name!r}, wanted {takes} for it, not {kinds[task]}. Choose one of "
+            f"{fitting}, or --preset paper."
         )
         raise InputError(msg)
     if config.data.use_rep is not None and not get_method(name).takes_rep:
