@@ -2,8 +2,10 @@
 
 import math
 import numbers
+import operator
 from collections.abc import Collection, Mapping
-from typing import TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar
 
 Number = TypeVar("Number", int, float)
 Value = TypeVar("Value")
@@ -51,7 +53,7 @@ def check_range(
     raise InputError(_message(name, value, wanted, hint))
 
 
-def check_integer(value: object, name: str, *, hint: str = "") -> int:
+def check_integer(value: Any, name: str, *, hint: str = "") -> int:
     """Return ``value`` as an int if it is a whole number of any kind, but no bool.
 
     Examples
@@ -64,11 +66,12 @@ def check_integer(value: object, name: str, *, hint: str = "") -> int:
     InputError
         If it is not.
     """
-    is_bool = isinstance(value, bool) or type(value).__name__ in {"bool", "bool_"}
-    if isinstance(value, numbers.Integral) and not is_bool:
+    is_bool = type(value).__name__ in {"bool", "bool_"}  # numpy's, too
+    if not is_bool and isinstance(value, numbers.Real) and float(value).is_integer():
         return int(value)
-    if isinstance(value, numbers.Real) and not is_bool and float(value).is_integer():
-        return int(value)
+    if not is_bool and hasattr(value, "__index__"):
+        with suppress(TypeError):
+            return operator.index(value)
     raise InputError(_message(name, value, "a whole number", hint))
 
 
