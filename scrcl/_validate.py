@@ -67,11 +67,11 @@ def check_integer(value: Any, name: str, *, hint: str = "") -> int:
         If it is not.
     """
     is_bool = type(value).__name__ in {"bool", "bool_"}  # numpy's, too
-    if not is_bool and isinstance(value, numbers.Real) and float(value).is_integer():
-        return int(value)
     if not is_bool and hasattr(value, "__index__"):
         with suppress(TypeError):
             return operator.index(value)
+    if not is_bool and isinstance(value, numbers.Real) and float(value).is_integer():
+        return int(float(value))
     raise InputError(_message(name, value, "a whole number", hint))
 
 
