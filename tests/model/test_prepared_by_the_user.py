@@ -3,7 +3,7 @@
 import anndata as ad
 import numpy as np
 import pytest
-import scanpy as sc
+from sklearn.neighbors import kneighbors_graph
 
 from scrcl import InputError, ScRCL
 from tests.model.conftest import both, cells, small, tissue
@@ -15,7 +15,9 @@ def with_all() -> ad.AnnData:
     rng = np.random.default_rng(0)
     adata.obsm["X_scVI"] = rng.normal(size=(90, 4)) + 9 * np.eye(3, 4)[np.arange(90) % 3]
     adata.obsm["X_nan"] = np.full((90, 2), np.nan)
-    sc.pp.neighbors(adata, n_neighbors=4, use_rep="X_scVI", key_added="mine")
+    # As scanpy's neighbors writes it with key_added="mine": weights, and where they are.
+    adata.obsp["mine_connectivities"] = kneighbors_graph(adata.obsm["X_scVI"], 4) * 0.5
+    adata.uns["mine"] = {"connectivities_key": "mine_connectivities"}
     return adata
 
 
