@@ -70,7 +70,10 @@ class Reference(Protocol):
 
 def reference_from_state(info: Mapping[str, Any], arrays: Arrays) -> Reference:
     """Undo `Reference.state`."""
-    kinds = {CellReference.kind: CellReference, TissueReference.kind: TissueReference}
+    kinds: dict[str, type[CellReference | TissueReference]] = {
+        CellReference.kind: CellReference,
+        TissueReference.kind: TissueReference,
+    }
     return kinds[info["map"]].from_state(info, arrays)
 
 
