@@ -28,7 +28,7 @@ __all__ = ["consensus"]  # a fixture
         (np.array([3, 8]), (3, 8)),
         ((np.int32(3), 8.0), (3, 8)),
     ],
-    ids=str,
+    ids=repr,
 )
 def test_a_number_of_clusters_may_be_of_any_kind(given: object, meant: object) -> None:
     found = as_n_clusters(given)
@@ -55,7 +55,7 @@ def test_a_number_of_clusters_may_be_of_any_kind(given: object, meant: object) -
         {},
         object(),
     ],
-    ids=str,
+    ids=repr,
 )
 def test_what_is_no_number_of_clusters_is_refused(given: object) -> None:
     with pytest.raises(InputError, match="n_clusters: got"):
