@@ -1,158 +1,132 @@
-"""The label-free clustering of cells: many views, many partitions, one consensus."""
+"""The label-free clustering of cells: many views, many partitions, one tree."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from scrcl.clustering.consensus import ConsensusTree, consensus_tree
-from scrcl.clustering.n_clusters import (
-    DEFAULT_RANGE,
-    best_n_clusters,
-    n_clusters_curve,
-    separation,
-)
+from scrcl.clustering.consensus import Consensus, consensus
+from scrcl.clustering.evidence import Expression, split_evidence
+from scrcl.clustering.n_clusters import n_clusters_curve
 from scrcl.clustering.partitions import N_COMPONENTS, partitions, spaces
-from scrcl.clustering.result import Clustering
+from scrcl.clustering.tree import ClusterTree
 
-# Beyond this many cells the consensus is formed on a random sample of as many, and every other
-# cell follows its nearest sampled cells: the cost per cell then stays the same at any size.
+# Beyond this many cells the tree is built on a random sample of as many, and every other cell
+# follows its nearest sampled cells: the cost per cell then stays the same at any size.
 MAX_CONSENSUS_CELLS = 20_000
 _N_FOLLOWED = 15
 _BLOCK = 8_192
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CellTree:
-    """The tree over the partitions of all cells, or of a sample that all others follow.
-
-    Attributes
-    ----------
-    tree
-        Of the cells, or of those in the sample.
-    sample
-        Rows of the sampled cells, ascending; ``None``: all cells are in the tree.
-    nearest
-        Numbers of the sampled cells that are nearest to each cell, (n_obs, 15).
-    """
-
-    tree: ConsensusTree
-    sample: NDArray[np.intp] | None = None
-    nearest: NDArray[np.int32] | None = None
-
-    def clusters(self, n_clusters: int | tuple[int, int] | None) -> Clustering:
-        """Cut the tree: at a number, at the best one of a range, or at the best from 2 to 30.
-
-        Raises
-        ------
-        InputError
-            If more clusters are asked for than the partitions tell apart.
-        """
-        tree, curve = self.tree, None
-        if not isinstance(n_clusters, int):
-            curve = n_clusters_curve(tree, tree.partitions(), n_clusters or DEFAULT_RANGE)
-            n_clusters = best_n_clusters(curve)
-        labels = tree.settled(tree.cut(n_clusters))
-        margin = separation(tree.affinity(labels), labels).clip(0, 1)
-        found = Clustering(
-            labels=labels,
-            confidence=margin.astype(np.float32),
-            stability=np.bincount(labels, margin) / np.bincount(labels),
-            curve=curve,
-        )
-        return found if self.nearest is None else self._followed(found)
-
-    def _followed(self, found: Clustering) -> Clustering:
-        """Give every cell the majority cluster and mean confidence of its nearest sampled cells."""
-        assert self.nearest is not None
-        assert self.sample is not None
-        assert found.confidence is not None  # a consensus has one
-        labels = np.empty(len(self.nearest), dtype=np.intp)
-        confidence = np.empty(len(self.nearest), dtype=np.float32)
-        for start in range(0, len(labels), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            nearest = self.nearest[block]
-            votes = np.zeros((len(nearest), found.n_clusters))
-            np.add.at(votes, (np.arange(len(nearest))[:, None], found.labels[nearest]), 1.0)
-            labels[block] = votes.argmax(axis=1)
-            confidence[block] = found.confidence[nearest].mean(axis=1)
-        labels[self.sample], confidence[self.sample] = found.labels, found.confidence
-        return replace(found, labels=labels, confidence=confidence)
-
-
-def consensus_clusters(
+def cell_tree(
     views: Iterable[NDArray[np.floating]],
-    n_clusters: int | tuple[int, int] | None,
+    expression: Expression,
     *,
     seed: int,
     max_cells: int = MAX_CONSENSUS_CELLS,
-) -> Clustering:
-    """Cluster cells by the consensus of many partitions of several views.
+) -> ClusterTree:
+    """Build the tree of clusters from the consensus of many partitions of several views.
 
     Every view is reduced to 30 components, taken as they are and with rows of unit length; each is
     split by k-means into 3 to 40 clusters and by Leiden at six resolutions. Average linkage on the
-    share of these partitions that put two cells together gives one tree, and every number of
-    clusters is a cut of it, after which each cell moves to the cluster that it is most often put
-    with. Linear in the number of cells.
+    share of these partitions that put two cells together gives one tree, of which every number of
+    clusters is a cut, and every split is given its evidence. Linear in the number of cells.
 
     Parameters
     ----------
     views
         Embeddings of the same cells, each (n_obs, any width).
-    n_clusters
-        A number, a range to find it in, or ``None``: found from 2 to 30.
+    expression
+        Of the same cells: what the evidence comes from.
     seed
         Seed of everything random here.
     max_cells
         Number of cells from which a sample stands for all.
-
-    Returns
-    -------
-    Clusters from the largest to the smallest, with confidence, stability and, if the number was
-    found, its curve.
-
-    Raises
-    ------
-    InputError
-        If more clusters are asked for than the partitions tell apart.
     """
-    return cell_tree(views, seed=seed, max_cells=max_cells).clusters(n_clusters)
-
-
-def cell_tree(
-    views: Iterable[NDArray[np.floating]], *, seed: int, max_cells: int = MAX_CONSENSUS_CELLS
-) -> CellTree:
-    """Build the tree that `consensus_clusters` cuts; the arguments are the same."""
     views = list(views)
     n_obs = views[0].shape[0]
     if n_obs <= max_cells:
-        return CellTree(tree=_tree(views, seed=seed))
+        found = _consensus(views, seed=seed)
+        return _with_evidence(found, found.leaves, expression, seed=seed)
     sample = np.sort(np.random.default_rng(seed).choice(n_obs, max_cells, replace=False))
-    tree = _tree([view[sample] for view in views], seed=seed)
-    return CellTree(tree=tree, sample=sample, nearest=_nearest_sampled(views, sample))
+    found = _consensus([view[sample] for view in views], seed=seed)
+    nearest = _nearest_sampled(views, sample)
+    leaves = followed(found.leaves[nearest], found.merges)
+    leaves[sample] = found.leaves
+    return _with_evidence(found, leaves, expression[sample], seed=seed)
 
 
-def consensus_of(
-    members: list[NDArray[np.intp]],
-    n_clusters: int | tuple[int, int] | None,
-    *,
-    seed: int,
-) -> Clustering:
-    """Combine partitions of the same cells, each (n_obs,), as `consensus_clusters` does."""
-    return CellTree(tree=consensus_tree(members, seed=seed)).clusters(n_clusters)
+def followed(near: NDArray[np.intp], merges: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Leaf of each cell: at every split it follows the majority of its neighbours that are left.
+
+    So a cell goes with its neighbours in every cut of the tree.
+
+    Parameters
+    ----------
+    near
+        Leaves of the neighbours of each cell, (n_obs, n_neighbors), the nearest first; at a tie
+        the nearest decides.
+    merges
+        The tree, (n_leaves - 1, 2).
+    """
+    n_leaves = len(merges) + 1
+    first, last, order = _spans(merges)
+    place = order[near]  # neighbours as places in the order of the leaves
+    node = np.full(len(near), 2 * n_leaves - 2)
+    for step in range(n_leaves - 2, -1, -1):
+        left, right = merges[step]
+        cells = np.flatnonzero(node == n_leaves + step)
+        here = place[cells]
+        goes = [(here >= first[side]) & (here < last[side]) for side in (left, right)]
+        votes = [side.sum(axis=1) for side in goes]
+        nearest = [np.where(side.any(1), side.argmax(1), near.shape[1]) for side in goes]
+        to_left = (votes[0] > votes[1]) | ((votes[0] == votes[1]) & (nearest[0] < nearest[1]))
+        node[cells] = np.where(to_left, left, right)
+    return node
 
 
-def _tree(views: list[NDArray[np.floating]], *, seed: int) -> ConsensusTree:
-    members = [labels for space in spaces(views) for labels in partitions(space, seed=seed)]
-    return consensus_tree(members, seed=seed)
+def _spans(
+    merges: NDArray[np.intp],
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Order the leaves so that those below a node are neighbours: from, to, place of each leaf."""
+    n_leaves = len(merges) + 1
+    counts = np.ones(2 * n_leaves - 1, dtype=np.intp)
+    for step, (left, right) in enumerate(merges):
+        counts[n_leaves + step] = counts[left] + counts[right]
+    first = np.zeros(2 * n_leaves - 1, dtype=np.intp)
+    for step in range(n_leaves - 2, -1, -1):
+        left, right = merges[step]
+        first[left] = first[n_leaves + step]
+        first[right] = first[left] + counts[left]
+    return first, first + counts, first[:n_leaves]
+
+
+def _consensus(views: list[NDArray[np.floating]], *, seed: int) -> Consensus:
+    return consensus(
+        (labels for space in spaces(views) for labels in partitions(space, seed=seed)), seed=seed
+    )
+
+
+def _with_evidence(
+    found: Consensus, leaves: NDArray[np.intp], expression: Expression, *, seed: int
+) -> ClusterTree:
+    splits = split_evidence(found, expression, seed=seed)
+    tree = ClusterTree(
+        leaves=leaves,
+        merges=found.merges,
+        heights=found.heights,
+        sizes=found.sizes,
+        together=found.together,
+        splits=splits,
+    )
+    return tree.with_curve(n_clusters_curve(tree, found))
 
 
 def _nearest_sampled(
     views: list[NDArray[np.floating]], sample: NDArray[np.intp]
-) -> NDArray[np.int32]:
+) -> NDArray[np.intp]:
     """Numbers of the sampled cells that are nearest to each cell in all views, (n_obs, 15)."""
     axes = [_leading_axes(view[sample]) for view in views]
 
@@ -164,7 +138,7 @@ def _nearest_sampled(
         search.kneighbors(points(slice(start, start + _BLOCK)), return_distance=False)
         for start in range(0, len(views[0]), _BLOCK)
     ]
-    return np.concatenate(blocks).astype(np.int32)
+    return np.concatenate(blocks)
 
 
 def _leading_axes(view: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:

@@ -6,7 +6,7 @@ the tree is built over a few hundred groups of cells that the partitions hardly 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,97 +14,32 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.utils.extmath import randomized_svd
 
-from scrcl._validate import InputError
-
 # Groups of cells at the leaves of the tree. 200, 300 and 600 gave the same clusters.
 _N_LEAVES = 300
 _N_VOTE_COMPONENTS = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsensusTree:
-    """Tree over groups of cells by how often the partitions put them together.
+class Consensus(NamedTuple):
+    """What many partitions of the same cells say together."""
 
-    Attributes
-    ----------
-    votes
-        Which cluster of each partition a cell is in: CSR, (n_obs, all clusters of all partitions),
-        one 1 per partition in every row.
-    n_partitions
-        Number of partitions.
-    leaves
-        Leaf of each cell, (n_obs,).
-    merges
-        The two nodes merged at each step, (n_leaves - 1, 2); step ``i`` makes node
-        ``n_leaves + i``, as in scipy.
-    heights
-        Share of the partitions that keep the two apart at each step, (n_leaves - 1,).
-    """
-
-    votes: sp.csr_matrix
-    n_partitions: int
     leaves: NDArray[np.intp]
+    """Leaf of each cell, (n_obs,)."""
+    sizes: NDArray[np.intp]
+    """Cells of each leaf, (n_leaves,)."""
     merges: NDArray[np.intp]
+    """The two nodes merged at each step, (n_leaves - 1, 2), as in scipy."""
     heights: NDArray[np.float64]
-
-    @property
-    def n_leaves(self) -> int:
-        """Number of leaves: the finest clustering that the tree can give."""
-        return len(self.merges) + 1
-
-    def partitions(self) -> list[NDArray[np.intp]]:
-        """Return the partitions that the tree is over, each (n_obs,); their numbers are its own."""
-        return list(self.votes.indices.reshape(-1, self.n_partitions).T)
-
-    def cut(self, n_clusters: int) -> NDArray[np.intp]:
-        """Cut the tree: clusters 0, 1, ... from the largest to the smallest, shape (n_obs,).
-
-        Raises
-        ------
-        InputError
-            If the tree has fewer leaves than clusters are asked for.
-        """
-        if not 1 <= n_clusters <= self.n_leaves:
-            msg = (
-                f"n_clusters: got {n_clusters}, wanted 1 to {self.n_leaves}: the partitions tell "
-                "no more groups of cells apart. Ask for fewer clusters."
-            )
-            raise InputError(msg)
-        parent = np.arange(2 * self.n_leaves - 1)
-        for step, pair in enumerate(self.merges[: self.n_leaves - n_clusters]):
-            parent[pair] = self.n_leaves + step
-        roots = np.arange(self.n_leaves)
-        while not np.array_equal(roots, parent[roots]):
-            roots = parent[roots]
-        return by_size(roots[self.leaves])
-
-    def settled(self, labels: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Move every cell to the cluster that it is most often put with, once: shape (n_obs,).
-
-        The tree moves whole leaves and never takes a step back; this mends cells at the borders.
-        Repeating it lets small clusters grow into large ones that they were a part of. Should a
-        cluster lose all of its cells, nothing is moved.
-
-        Parameters
-        ----------
-        labels
-            Clusters 0, 1, ..., shape (n_obs,).
-
-        Returns
-        -------
-        As many clusters, from the largest to the smallest.
-        """
-        moved = self.affinity(labels).argmax(axis=1)
-        return by_size(moved if len(np.unique(moved)) == labels.max() + 1 else labels)
-
-    def affinity(self, labels: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Share of the partitions that put a cell with a cell of each cluster: (n_obs, k)."""
-        means = _mean_votes(self.votes, labels)
-        return np.asarray(self.votes @ means.T) / self.n_partitions
+    """Share of the partitions that keep the two apart at each step, (n_leaves - 1,)."""
+    together: NDArray[np.float32]
+    """Share of the partitions that put cells of two leaves together, (n_leaves, n_leaves)."""
+    votes: NDArray[np.intp]
+    """Cells of each leaf in each cluster of each partition, (n_leaves, all clusters)."""
+    starts: NDArray[np.intp]
+    """Column of the votes where each partition begins, (n_partitions,)."""
 
 
-def consensus_tree(partitions: Iterable[NDArray[np.intp]], *, seed: int) -> ConsensusTree:
-    """Build the tree over partitions of the same cells.
+def consensus(partitions: Iterable[NDArray[np.intp]], *, seed: int) -> Consensus:
+    """Bring partitions of the same cells together in one tree.
 
     Parameters
     ----------
@@ -113,14 +48,21 @@ def consensus_tree(partitions: Iterable[NDArray[np.intp]], *, seed: int) -> Cons
     seed
         Seed for the leaves.
     """
-    votes, n_partitions = _votes(partitions)
+    votes, starts = _votes(partitions)
     leaves = _leaves(votes, seed=seed)
     sizes = np.bincount(leaves)
-    means = _mean_votes(votes, leaves)
-    apart = 1.0 - means @ means.T / n_partitions  # (n_leaves, n_leaves)
-    merges, heights = _average_linkage(apart, sizes)
-    return ConsensusTree(
-        votes=votes, n_partitions=n_partitions, leaves=leaves, merges=merges, heights=heights
+    counts = _sum_by(votes, leaves)
+    means = counts / sizes[:, None]
+    together = means @ means.T / len(starts)  # (n_leaves, n_leaves)
+    merges, heights = _average_linkage(1.0 - together, sizes)
+    return Consensus(
+        leaves=leaves,
+        sizes=sizes,
+        merges=merges,
+        heights=heights,
+        together=together.astype(np.float32),
+        votes=counts.astype(np.intp),
+        starts=starts,
     )
 
 
@@ -134,26 +76,27 @@ def by_size(labels: NDArray[np.integer]) -> NDArray[np.intp]:
     return rank[codes]
 
 
-def _votes(partitions: Iterable[NDArray[np.intp]]) -> tuple[sp.csr_matrix, int]:
-    columns, n_columns = [], 0
+def _votes(
+    partitions: Iterable[NDArray[np.intp]],
+) -> tuple[sp.csr_matrix, NDArray[np.intp]]:
+    """Which cluster of each partition a cell is in, (n_obs, all clusters); where each begins."""
+    columns, starts, n_columns = [], [], 0
     for labels in partitions:
         codes = np.unique(labels, return_inverse=True)[1]
         columns.append(codes + n_columns)
+        starts.append(n_columns)
         n_columns += int(codes.max()) + 1
     table = np.column_stack(columns)
-    n_obs, n_partitions = table.shape
-    starts = np.arange(0, table.size + 1, n_partitions)
+    bounds = np.arange(0, table.size + 1, table.shape[1])
     ones = np.ones(table.size, dtype=np.float32)
-    votes = sp.csr_matrix((ones, table.ravel(), starts), shape=(n_obs, n_columns))
-    return votes, n_partitions
+    votes = sp.csr_matrix((ones, table.ravel(), bounds), shape=(len(table), n_columns))
+    return votes, np.array(starts, dtype=np.intp)
 
 
-def _mean_votes(votes: sp.csr_matrix, groups: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Mean votes of each group of cells, (n_groups, all clusters of all partitions)."""
-    n_obs, sizes = len(groups), np.bincount(groups)
-    members = sp.csr_matrix(
-        (1.0 / sizes[groups], (groups, np.arange(n_obs))), shape=(len(sizes), n_obs)
-    )
+def _sum_by(votes: sp.csr_matrix, groups: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Sum the votes of each group of cells, (n_groups, all clusters of all partitions)."""
+    n_obs = len(groups)
+    members = sp.csr_matrix((np.ones(n_obs), (groups, np.arange(n_obs))))
     return np.asarray((members @ votes).toarray())
 
 

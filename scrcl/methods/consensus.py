@@ -7,12 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import scipy.sparse as sp
+import pandas as pd
 
 from scrcl._validate import InputError
-from scrcl.clustering import CellTree, Clustering, cell_tree
+from scrcl.clustering import Clustering, ClusterTree, Expression, cell_tree
 from scrcl.clustering.batches import correct
-from scrcl.clustering.consensus import ConsensusTree
 from scrcl.data.components import expression_components
 from scrcl.methods.base import State
 from scrcl.methods.network_based import (
@@ -25,6 +24,8 @@ from scrcl.methods.network_based import (
 from scrcl.methods.reference import members
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from scrcl.config import Task
@@ -62,15 +63,17 @@ class ConsensusClusters:
 
     shapes: ClassVar[tuple[ArrayShape, ...]] = (
         *Embedded.shapes,
-        (r"tree\.votes", "i", ("cells", "partitions")),
         (r"tree\.leaves", "i", ("cells",)),
         (r"tree\.merges", "i", ("merges", "two")),
         (r"tree\.heights", "f", ("merges",)),
+        (r"tree\.sizes", "i", ("leaves",)),
+        (r"tree\.together", "f", ("leaves", "leaves")),
+        (r"tree\.splits\.\w+", "f", ("merges",)),
     )
 
     clustering: Clustering
     embedded: Embedded
-    tree: CellTree | None
+    tree: ClusterTree | None
     stored_space: LabelledSpace | None = None
 
     @property
@@ -108,13 +111,16 @@ class ConsensusClusters:
     def state(self) -> State:
         """Return what a model file needs: the tree, and the training cells in it."""
         info, arrays = self.embedded.state(self.space)
-        return State(info, arrays | ({} if self.tree is None else _tree_arrays(self.tree.tree)))
+        if self.tree is None:
+            return State(info, arrays)
+        tree = tree_state(replace(self.tree, leaves=self.tree.leaves[self.embedded.rows]))
+        return State(info | tree.info, arrays | tree.arrays)
 
     @classmethod
     def from_state(cls, info: dict[str, Any], arrays: Arrays) -> Self:
         """Undo `state`."""
         embedded, space = embedded_from(info, arrays)
-        tree = CellTree(tree=_tree_from(arrays)) if "tree.votes" in arrays else None
+        tree = tree_from(info, arrays) if "tree.merges" in arrays else None
         clustering = Clustering(labels=space.labels)
         return cls(clustering=clustering, embedded=embedded, tree=tree, stored_space=space)
 
@@ -146,7 +152,7 @@ class Consensus:
         views = [*data.components, *learned, *([] if rep is None else [rep])]
         if data.batches is not None:
             views = [correct(view, data.batches, seed=seed) for view in views]
-        tree = cell_tree(views, seed=seed)
+        tree = cell_tree(views, _expression(data), seed=seed)
         names = tuple(dict.fromkeys((*VOTING_VIEWS, *members(data.config.cluster.embedding))))
         return ConsensusClusters(
             clustering=tree.clusters(data.n_clusters),
@@ -155,28 +161,44 @@ class Consensus:
         )
 
 
-def _tree_arrays(tree: ConsensusTree) -> Arrays:
-    """Votes as one cluster number per cell and partition, leaves, merges and heights."""
-    votes = tree.votes.indices.reshape(-1, tree.n_partitions)
-    return {
-        "tree.votes": votes.astype(np.int32),
+def _expression(data: TrainingData) -> Expression:
+    """What the evidence for the splits comes from."""
+    log_norm = data.prepared.log_norm
+    return Expression(
+        components=data.components[0],
+        log_norm=log_norm.X,
+        genes=log_norm.var_names.to_numpy(dtype=object),
+        covariates=pd.DataFrame(index=log_norm.obs_names),
+    )
+
+
+def tree_state(tree: ClusterTree) -> State:
+    """What a file needs of a tree: plain values and arrays; `tree_from` undoes it."""
+    numbers = tree.splits.drop(columns="genes").astype(np.float64)
+    arrays = {
         "tree.leaves": tree.leaves.astype(np.int32),
         "tree.merges": tree.merges.astype(np.int32),
         "tree.heights": tree.heights,
-    }
+        "tree.sizes": tree.sizes.astype(np.int32),
+        "tree.together": tree.together,
+    } | {f"tree.splits.{name}": column.to_numpy() for name, column in numbers.items()}
+    return State({"tree_genes": list(tree.splits["genes"])}, arrays)
 
 
-def _tree_from(arrays: Arrays) -> ConsensusTree:
-    """Undo `_tree_arrays`."""
-    table = arrays["tree.votes"]
-    n_obs, n_partitions = table.shape
-    starts = np.arange(0, table.size + 1, n_partitions)
-    ones = np.ones(table.size, dtype=np.float32)
-    votes = sp.csr_matrix((ones, table.ravel(), starts), shape=(n_obs, int(table.max()) + 1))
-    return ConsensusTree(
-        votes=votes,
-        n_partitions=n_partitions,
+def tree_from(info: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> ClusterTree:
+    """Undo `tree_state`; a missing entry is a `KeyError`."""
+    prefix = "tree.splits."
+    n_leaves = len(arrays["tree.sizes"])
+    splits = pd.DataFrame(
+        {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)},
+        index=pd.RangeIndex(n_leaves, 2 * n_leaves - 1, name="node"),
+    )
+    splits["genes"] = list(info["tree_genes"])
+    return ClusterTree(
         leaves=arrays["tree.leaves"].astype(np.intp),
         merges=arrays["tree.merges"].astype(np.intp),
         heights=arrays["tree.heights"],
+        sizes=arrays["tree.sizes"].astype(np.intp),
+        together=arrays["tree.together"],
+        splits=splits,
     )

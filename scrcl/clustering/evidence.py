@@ -1,0 +1,335 @@
+"""What speaks for every split of a tree of clusters, from sums over its leaves."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.special import ndtr, stdtr
+from scipy.stats import false_discovery_control, rankdata
+
+from scrcl.clustering.consensus import Consensus
+
+# A gene tells two sides apart if all of this holds.
+MIN_LOG2_FOLD = 1.0
+MAX_ADJUSTED_P = 0.01
+MIN_DETECTION = 0.25
+"""Share of the cells with the gene, on the side that has more of it."""
+
+N_COMPONENTS = 30
+_CELLS_PER_COMPONENT = 4
+_N_NULL = 20
+_NULL_SIZES = np.unique(np.geomspace(2, 400, 24).astype(int))
+"""Numbers of cells for which the null model is drawn; the next smaller one serves."""
+_NULL_STEPS = 8
+_N_NAMED = 5
+ERROR_RATE = 0.05
+"""Chance of believing any split of data without structure, shared out over the tree by cells."""
+
+_CELLS_FOR_AREA = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expression:
+    """What the evidence is computed from, of the cells in the tree.
+
+    Attributes
+    ----------
+    components
+        Principal components of expression, (n_obs, n_components).
+    log_norm
+        Log-normalised expression, natural logs, (n_obs, n_genes).
+    genes
+        Names of the genes, (n_genes,).
+    covariates
+        What may explain a split instead of a type: numbers for each cell, such as its total
+        counts, (n_obs, any).
+    """
+
+    components: NDArray[np.floating]
+    log_norm: sp.csr_matrix
+    genes: NDArray[np.object_]
+    covariates: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def __getitem__(self, cells: NDArray[np.intp]) -> "Expression":
+        """Return that of some cells."""
+        return Expression(
+            components=self.components[cells],
+            log_norm=self.log_norm[cells],
+            genes=self.genes,
+            covariates=self.covariates.iloc[cells] if len(self.covariates) else self.covariates,
+        )
+
+
+def split_evidence(found: Consensus, expression: Expression, *, seed: int) -> pd.DataFrame:
+    """Compute the evidence for every split.
+
+    Parameters
+    ----------
+    found
+        The consensus, whose tree is judged.
+    expression
+        Of the same cells.
+    seed
+        Seed of the null model.
+
+    Returns
+    -------
+    One row for each merge, indexed by the number of its node:
+
+    ``n_left``, ``n_right``
+        Cells of the sides: the first is that of the first node of the merge.
+    ``height``
+        Share of the partitions that keep a cell of one side and a cell of the other apart.
+    ``mixing``
+        How often partitions put cells of different sides together, relative to cells of the same
+        side: 0 to 1, and independent of how fine the partitions are.
+    ``distance``
+        Mahalanobis distance of the sides' means in the components, corrected for its bias.
+    ``null_distance``
+        The same for two halves (by 2-means) of a Gaussian with the node's size, on average: what
+        clustering finds where nothing is to be found. The distance does not depend on the
+        covariance of the Gaussian.
+    ``p_value``, ``level``
+        Chance of such a distance under that null model (normal approximation), and the level that
+        it has to be below: .05 times the node's share of the cells (Meinshausen, Biometrika 2008).
+    ``n_genes``, ``genes``
+        How many genes tell the sides apart (twofold change of the mean, adjusted p of Welch's
+        t-test at most .01, found in a quarter of the cells of the higher side), and the best five
+        by effect size: ``+`` higher on the left side, ``-`` on the right.
+    ``auc_...``
+        For each covariate: how well it alone tells the sides apart, .5 to 1 (area under the ROC
+        curve); missing where a side has fewer than 5 cells.
+    """
+    merges, leaves = found.merges, found.leaves
+    n_leaves = len(merges) + 1
+    below = _below(merges)
+    counts = below @ found.sizes
+    left, right = merges.T
+    distance, null, deviation = _distances(merges, leaves, counts, expression.components, seed=seed)
+    n_genes, genes = _telling_genes(merges, below, leaves, counts, expression)
+    excess = (distance - null) / np.maximum(deviation, 1e-12)
+    table = pd.DataFrame(
+        {
+            "n_left": counts[left],
+            "n_right": counts[right],
+            "height": found.heights,
+            "mixing": _mixing(merges, below, found.sizes, found.together),
+            "distance": distance,
+            "null_distance": null,
+            "p_value": ndtr(-excess),
+            "level": ERROR_RATE * counts[n_leaves:] / max(counts[-1], 1),
+            "n_genes": n_genes,
+            "genes": genes,
+        },
+        index=pd.RangeIndex(n_leaves, 2 * n_leaves - 1, name="node"),
+    )
+    for name, values in expression.covariates.items():
+        table[f"auc_{name}"] = _areas(merges, leaves, counts, values.to_numpy(np.float64))
+    return table
+
+
+def _areas(
+    merges: NDArray[np.intp],
+    leaves: NDArray[np.intp],
+    counts: NDArray[np.intp],
+    values: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Area under the ROC curve of every split, (n_splits,)."""
+    n_leaves = len(merges) + 1
+    order = np.argsort(leaves, kind="stable")
+    cells = list(np.split(order, np.searchsorted(leaves[order], np.arange(1, n_leaves))))
+    areas = np.full(n_leaves - 1, np.nan)
+    for step, (left, right) in enumerate(merges):
+        cells.append(np.concatenate([cells[left], cells[right]]))
+        n_left, n_right = int(counts[left]), int(counts[right])
+        if min(n_left, n_right) >= _CELLS_FOR_AREA:
+            ranks = rankdata(values[cells[-1]])[:n_left]
+            area = (ranks.sum() - n_left * (n_left + 1) / 2) / (n_left * n_right)
+            areas[step] = max(area, 1.0 - area)
+    return areas
+
+
+def _below(merges: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Which leaves are below each node: 0 or 1, (2 n_leaves - 1, n_leaves)."""
+    n_leaves = len(merges) + 1
+    below = np.zeros((2 * n_leaves - 1, n_leaves), dtype=np.intp)
+    below[:n_leaves] = np.eye(n_leaves, dtype=np.intp)
+    for step, (left, right) in enumerate(merges):
+        below[n_leaves + step] = below[left] + below[right]
+    return below
+
+
+def _mixing(
+    merges: NDArray[np.intp],
+    below: NDArray[np.intp],
+    sizes: NDArray[np.intp],
+    together: NDArray[np.floating],
+) -> NDArray[np.float64]:
+    """Votes between the sides over those within them; a pair is two different cells."""
+    pairs = together.astype(np.float64) * np.outer(sizes, sizes)
+    left, right = merges.T
+    counts = (below @ sizes).astype(np.float64)
+    sums = below @ pairs  # (n_nodes, n_leaves)
+    within = np.einsum("nl,nl->n", sums, below)
+    # Every cell is always with itself, which says nothing.
+    share = np.where(counts > 1, (within - counts) / np.maximum(counts * (counts - 1), 1), 1.0)
+    between = np.einsum("nl,nl->n", sums[left], below[right]) / (counts[left] * counts[right])
+    typical = np.sqrt(np.maximum(share[left] * share[right], 1e-12))
+    mixing: NDArray[np.float64] = np.clip(between / typical, 0.0, 1.0)
+    return mixing
+
+
+def _distances(
+    merges: NDArray[np.intp],
+    leaves: NDArray[np.intp],
+    counts: NDArray[np.intp],
+    components: NDArray[np.floating],
+    *,
+    seed: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Distance of each split, and mean and deviation of what the null model gives."""
+    points = np.asarray(components[:, :N_COMPONENTS], dtype=np.float64)
+    n_leaves, width = len(merges) + 1, points.shape[1]
+    means = np.zeros((2 * n_leaves - 1, width))
+    squares = np.zeros((2 * n_leaves - 1, width, width))  # sums of outer products
+    order = np.argsort(leaves, kind="stable")
+    bounds = np.searchsorted(leaves[order], np.arange(n_leaves + 1))
+    for leaf in range(n_leaves):
+        own = points[order[bounds[leaf] : bounds[leaf + 1]]]
+        means[leaf], squares[leaf] = own.sum(axis=0), own.T @ own
+    for step, (left, right) in enumerate(merges):
+        means[n_leaves + step] = means[left] + means[right]
+        squares[n_leaves + step] = squares[left] + squares[right]
+    scatter = squares - means[:, :, None] * means[:, None, :] / counts[:, None, None]
+    means /= counts[:, None]
+    found = np.empty((3, n_leaves - 1))
+    null_of: dict[tuple[int, int], tuple[float, float]] = {}
+    for step, (left, right) in enumerate(merges):
+        n_left, n_right = int(counts[left]), int(counts[right])
+        n_axes = _n_axes(n_left + n_right, width)
+        within = (scatter[left] + scatter[right])[:n_axes, :n_axes]
+        shift = (means[left] - means[right])[:n_axes]
+        found[0, step] = _distance(within, shift, n_left, n_right)
+        n_drawn = int(_NULL_SIZES[np.searchsorted(_NULL_SIZES, n_left + n_right, "right") - 1])
+        key = (n_drawn, _n_axes(n_drawn, width))
+        if key not in null_of:
+            null_of[key] = _null_distance(*key, seed=seed)
+        found[1:, step] = null_of[key]
+    return found[0], found[1], found[2]
+
+
+def _n_axes(n_obs: int, width: int) -> int:
+    """Components in which a node of so many cells is judged."""
+    return max(1, min(width, n_obs // _CELLS_PER_COMPONENT))
+
+
+def _distance(
+    within: NDArray[np.float64], shift: NDArray[np.float64], n_left: int, n_right: int
+) -> float:
+    """Mahalanobis distance of two means, less what sampling alone adds to it on average.
+
+    Parameters
+    ----------
+    within
+        Scatter within the sides, (n_axes, n_axes).
+    shift
+        Difference of their means, (n_axes,).
+    n_left, n_right
+        Cells on the sides.
+    """
+    n_axes, n_obs = len(shift), n_left + n_right
+    covariance = within / max(n_obs - 2, 1)
+    floor = 1e-3 * np.trace(covariance) / n_axes + 1e-12
+    squared = shift @ np.linalg.solve(covariance + floor * np.eye(n_axes), shift)
+    squared *= max(n_obs - n_axes - 3, 1) / max(n_obs - 2, 1)
+    return float(np.sqrt(max(squared - n_axes * n_obs / (n_left * n_right), 0.0)))
+
+
+def _null_distance(n_obs: int, n_axes: int, *, seed: int) -> tuple[float, float]:
+    """Mean and deviation of the distance between halves of a Gaussian, split by 2-means.
+
+    A distance in units of the covariance is the same for every Gaussian, but 2-means is not: where
+    no direction is longer than the others it has the most freedom to follow chance, so that is the
+    Gaussian taken.
+    """
+    rng = np.random.default_rng((seed, n_obs, n_axes))
+    drawn = []
+    for points in rng.standard_normal((_N_NULL, n_obs, n_axes)):
+        side = points[:, 0] > 0
+        for _ in range(_NULL_STEPS):
+            if not 0 < side.sum() < n_obs:
+                break
+            first, second = points[side].mean(axis=0), points[~side].mean(axis=0)
+            side = points @ (first - second) > (first @ first - second @ second) / 2
+        drawn.append(_distance_of(points, side))
+    return float(np.mean(drawn)), float(np.std(drawn, ddof=1))
+
+
+def _distance_of(points: NDArray[np.float64], side: NDArray[np.bool_]) -> float:
+    if not 0 < side.sum() < len(side):
+        return 0.0
+    first, second = points[side], points[~side]
+    shift = first.mean(axis=0) - second.mean(axis=0)
+    centred = [group - group.mean(axis=0) for group in (first, second)]
+    within = sum((group.T @ group for group in centred), np.zeros((points.shape[1],) * 2))
+    return _distance(within, shift, len(first), len(second))
+
+
+def _telling_genes(
+    merges: NDArray[np.intp],
+    below: NDArray[np.intp],
+    leaves: NDArray[np.intp],
+    counts: NDArray[np.intp],
+    expression: Expression,
+) -> tuple[NDArray[np.intp], list[str]]:
+    """Number of genes that tell the sides apart, and the names of the best."""
+    X = expression.log_norm
+    if not len(merges):
+        return np.zeros(0, dtype=np.intp), []
+    members = sp.csr_matrix((np.ones(len(leaves)), (leaves, np.arange(len(leaves)))))
+    sums, squares, found = (
+        below @ np.asarray((members @ part).toarray()) for part in (X, X.multiply(X), X > 0)
+    )
+    n = counts[:, None].astype(np.float64)
+    means = sums / n
+    scatter = np.maximum(squares - sums * means, 0.0)
+    left, right = merges.T
+    shift = means[left] - means[right]  # (n_splits, n_genes)
+    pooled = (scatter[left] + scatter[right]) / np.maximum(n[left] + n[right] - 2, 1) + 1e-9
+    p_values = _welch(shift, pooled, (scatter[left], n[left]), (scatter[right], n[right]))
+    detection = np.where(shift > 0, (found / n)[left], (found / n)[right])
+    tells = (
+        (np.abs(shift) >= MIN_LOG2_FOLD * np.log(2))
+        & (false_discovery_control(p_values, axis=1) <= MAX_ADJUSTED_P)
+        & (detection >= MIN_DETECTION)
+    )
+    effect = np.where(tells, np.abs(shift) / np.sqrt(pooled), -np.inf)
+    best = np.argsort(-effect, axis=1, kind="stable")[:, :_N_NAMED]
+    names = [
+        " ".join(
+            f"{'+' if shift[row, g] > 0 else '-'}{expression.genes[g]}"
+            for g in some
+            if tells[row, g]
+        )
+        for row, some in enumerate(best)
+    ]
+    return tells.sum(axis=1), names
+
+
+def _welch(
+    shift: NDArray[np.float64],
+    pooled: NDArray[np.float64],
+    *sides: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """Two-sided p-values of Welch's t-test from scatter and number of cells of both sides."""
+    errors = []
+    for scatter, n in sides:
+        # A few cells that happen to agree would be infinitely sure; the other side says otherwise.
+        variance = scatter / np.maximum(n - 1, 1) + pooled / n
+        errors.append((variance / n, np.maximum(n - 1, 1)))
+    total = sum((error for error, _ in errors), np.zeros(()))
+    freedom = total**2 / sum((error**2 / free for error, free in errors), np.zeros(()))
+    p_values: NDArray[np.float64] = 2.0 * stdtr(freedom, -np.abs(shift) / np.sqrt(total))
+    return p_values.clip(0.0, 1.0)

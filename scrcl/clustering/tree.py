@@ -1,0 +1,316 @@
+"""The tree of clusters: every number of clusters is a cut of it, and every split has its evidence.
+
+Leaves are groups of cells that the partitions of a consensus hardly tell apart (at most 300). What
+is said of a split is computed from sums over leaves, so that the cost in cells is linear.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from scrcl._validate import InputError
+from scrcl.clustering.consensus import by_size
+from scrcl.clustering.result import Clustering
+
+SMALLEST = 5
+"""Cells that a group needs to be a cluster of its own as long as better splits are left."""
+DEPTH, EXPLAINED = "auc_total_counts", 0.99
+"""Column of the splits, and the area from which a covariate alone explains a split."""
+MIN_GENES = 5
+"""Genes that have to tell the sides of a split apart: one or two alone make no type."""
+_CLEAR_DISTANCE = 6.0
+"""Distance from which two sides count as told apart completely when no split is supported any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """What a split needs to be believed: see `BARS` for the levels that have names.
+
+    Attributes
+    ----------
+    mixing
+        The most that the partitions may mix its sides: 0 if no partition ever puts cells of
+        different sides together, 1 if they do so as often as with cells of the same side.
+    distance
+        The least distance between the sides along the line that tells them apart best, in standard
+        deviations within them. Cutting one Gaussian in halves gives 2.65.
+    """
+
+    mixing: float
+    distance: float
+
+
+DEFAULT_MIXING, DEFAULT_DISTANCE = 0.55, 4.5
+BARS = {
+    "coarse": Bar(mixing=0.35, distance=6.0),
+    "default": Bar(mixing=DEFAULT_MIXING, distance=DEFAULT_DISTANCE),
+    "fine": Bar(mixing=0.7, distance=3.5),
+}
+"""Levels of granularity. The default was chosen on the tuning half of the labelled sets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterTree:
+    """Tree over groups of cells, with the evidence for every split.
+
+    Attributes
+    ----------
+    leaves
+        Leaf of each cell, (n_obs,).
+    merges
+        The two nodes merged at each step, (n_leaves - 1, 2); step ``i`` makes node
+        ``n_leaves + i``, as in scipy. Seen from the root, each is a split.
+    heights
+        Share of the partitions that keep the two apart, (n_leaves - 1,).
+    sizes
+        Cells of each leaf that voted, (n_leaves,); of a sample, where there is one.
+    together
+        Share of the partitions that put a cell of one leaf with a cell of another,
+        (n_leaves, n_leaves).
+    splits
+        The evidence, see `scrcl.clustering.evidence.split_evidence`; one row for each merge.
+    bar
+        What a split needs to be opened by default.
+    curve
+        What the partitions say about every number of clusters, see
+        `scrcl.clustering.n_clusters.n_clusters_curve`.
+    """
+
+    leaves: NDArray[np.intp]
+    merges: NDArray[np.intp]
+    heights: NDArray[np.float64]
+    sizes: NDArray[np.intp]
+    together: NDArray[np.float32]
+    splits: pd.DataFrame
+    bar: Bar = BARS["default"]
+    curve: pd.DataFrame | None = None
+
+    @property
+    def n_leaves(self) -> int:
+        """Number of leaves."""
+        return len(self.sizes)
+
+    @cached_property
+    def n_cells(self) -> NDArray[np.intp]:
+        """Cells below each node, (2 n_leaves - 1,)."""
+        counts = np.zeros(2 * self.n_leaves - 1, dtype=np.intp)
+        counts[: self.n_leaves] = self.sizes
+        for step, (left, right) in enumerate(self.merges):
+            counts[self.n_leaves + step] = counts[left] + counts[right]
+        return counts
+
+    @cached_property
+    def supported(self) -> NDArray[np.bool_]:
+        """Whether each split meets the bar, (n_leaves - 1,)."""
+        found = self.splits
+        meets = (
+            (found["mixing"] <= self.bar.mixing)
+            & (found["distance"] >= self.bar.distance)
+            & (found["n_genes"] >= MIN_GENES)
+            & (found["p_value"] <= found["level"])
+            & (found[["n_left", "n_right"]].min(axis=1) >= SMALLEST)
+            & ~self.by_depth
+        )
+        return meets.to_numpy()
+
+    @property
+    def by_depth(self) -> "pd.Series[bool]":
+        """Splits whose sides the cells' total counts alone tell apart: a difference in depth."""
+        if DEPTH not in self.splits:
+            return pd.Series(data=False, index=self.splits.index)
+        return self.splits[DEPTH] >= EXPLAINED
+
+    @cached_property
+    def n_supported(self) -> int:
+        """As many clusters as the evidence gives: 1 if no split meets the bar."""
+        opened = self._support_below[self.n_leaves :]
+        aside = opened & ~self.supported & (self._smaller_side < SMALLEST)
+        return int(opened.sum() - aside.sum()) + 1
+
+    @cached_property
+    def n_max(self) -> int:
+        """The most clusters that the tree can be cut into."""
+        opened = self._support_below[self.n_leaves :]
+        aside = opened & ~self.supported & (self._smaller_side < SMALLEST)
+        return self.n_leaves - sum(len(self._below(node)) for node in self._small_of(aside))
+
+    def at(self, bar: Bar) -> "ClusterTree":
+        """Return the same tree with another bar."""
+        return replace(self, bar=bar)
+
+    def with_curve(self, curve: pd.DataFrame) -> "ClusterTree":
+        """Return the same tree with what the partitions say about every number of clusters."""
+        return replace(self, curve=curve)
+
+    def clusters(self, n_clusters: int | tuple[int, int] | None) -> Clustering:
+        """Cut the tree: at a number, or as deep as the evidence goes, within a range if one is given.
+
+        Raises
+        ------
+        InputError
+            If the tree cannot be cut so finely.
+        """
+        curve = None
+        if not isinstance(n_clusters, int):
+            low, high = n_clusters or (1, self.n_max)
+            n_clusters = max(min(self.n_supported, high, self.n_max), min(low, self.n_max))
+            curve = self.curve
+        clusters = by_weight(self.frontier(n_clusters), self.leaves)
+        labels = clusters[self.leaves]
+        confidence = self.confidence(clusters)[self.leaves]
+        return Clustering(
+            labels=labels,
+            confidence=confidence,
+            stability=np.bincount(labels, confidence) / np.bincount(labels),
+            curve=curve,
+        )
+
+    def frontier(self, n_clusters: int) -> NDArray[np.intp]:
+        """Return the cluster of each leaf in a cut, (n_leaves,): numbers without an order.
+
+        Splits are opened from the root on: first those that meet the bar or lie above one that
+        does, the highest first; then the others, where a split counts less the more its sides
+        overlap. While supported splits are opened, a group of fewer than 5 cells that another
+        split leaves over is no cluster of its own: it stays with the cluster among its neighbours
+        in the tree that it is most often put with.
+
+        Raises
+        ------
+        InputError
+            If the tree cannot be cut so finely.
+        """
+        root = 2 * self.n_leaves - 2
+        nodes, aside = [root], []
+        while len(nodes) < n_clusters:
+            open_ones = [node for node in nodes if node >= self.n_leaves]
+            if not open_ones:
+                msg = (
+                    f"n_clusters: got {n_clusters}, wanted 1 to {len(nodes)}: the partitions tell "
+                    "no more groups of cells apart. Ask for fewer clusters."
+                )
+                raise InputError(msg)
+            node = max(open_ones, key=lambda node: (self._priority[node], -node))
+            nodes.remove(node)
+            small, large = sorted(self.merges[node - self.n_leaves], key=self._by_cells)
+            if self._leaves_over(node):
+                aside.append((small, large))
+                nodes.append(large)
+            else:
+                nodes += [large, small]
+        return self._clusters_of_leaves(nodes, aside)
+
+    def affinity(self, clusters: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Share of the partitions that put a cell of each leaf with a cell of each cluster.
+
+        Parameters
+        ----------
+        clusters
+            Cluster of each leaf, (n_leaves,), 0, 1, ...
+
+        Returns
+        -------
+        (n_leaves, n_clusters).
+        """
+        members = np.zeros((self.n_leaves, clusters.max() + 1))
+        members[np.arange(self.n_leaves), clusters] = self.sizes
+        return np.asarray(self.together @ members / members.sum(axis=0))
+
+    def confidence(self, clusters: NDArray[np.intp]) -> NDArray[np.float32]:
+        """How much more often a leaf is put with its own cluster than with the next, (n_leaves,)."""
+        return separation(self.affinity(clusters), clusters).clip(0, 1).astype(np.float32)
+
+    @cached_property
+    def _smaller_side(self) -> NDArray[np.intp]:
+        return np.asarray(self.n_cells[self.merges].min(axis=1))
+
+    @cached_property
+    def _support_below(self) -> NDArray[np.bool_]:
+        """Whether a node or one below it is split with support, (2 n_leaves - 1,)."""
+        below = np.zeros(2 * self.n_leaves - 1, dtype=bool)
+        for step, (left, right) in enumerate(self.merges):
+            below[self.n_leaves + step] = self.supported[step] or below[left] or below[right]
+        return below
+
+    @cached_property
+    def _priority(self) -> NDArray[np.float64]:
+        """Order in which nodes are opened, (2 n_leaves - 1,); supported ones are 1 ahead."""
+        clear = np.minimum(1.0, self.splits["distance"].to_numpy() / _CLEAR_DISTANCE)
+        inner = self._support_below[self.n_leaves :]
+        own = np.where(inner, 1.0 + self.heights, self.heights * clear)
+        return np.concatenate([np.full(self.n_leaves, -np.inf), own])
+
+    def _leaves_over(self, node: int) -> bool:
+        """Whether opening a node for what is below it leaves a few cells over."""
+        step = node - self.n_leaves
+        return bool(
+            self._support_below[node]
+            and not self.supported[step]
+            and self._smaller_side[step] < SMALLEST
+        )
+
+    def _small_of(self, steps: NDArray[np.bool_]) -> list[int]:
+        """Return the smaller sides of some splits."""
+        pairs = self.merges[steps]
+        return [min((int(node) for node in pair), key=self._by_cells) for pair in pairs]
+
+    def _by_cells(self, node: int) -> tuple[int, int]:
+        return int(self.n_cells[node]), int(node)
+
+    def _below(self, node: int) -> NDArray[np.intp]:
+        """Leaves below a node."""
+        found, stack = [], [node]
+        while stack:
+            last = stack.pop()
+            if last < self.n_leaves:
+                found.append(last)
+            else:
+                stack += [int(child) for child in self.merges[last - self.n_leaves]]
+        return np.array(sorted(found), dtype=np.intp)
+
+    def _clusters_of_leaves(
+        self, nodes: list[int], aside: list[tuple[int, int]]
+    ) -> NDArray[np.intp]:
+        clusters = np.full(self.n_leaves, -1)
+        for number, node in enumerate(nodes):
+            clusters[self._below(node)] = number
+        # The last set aside is the deepest: its neighbours have their clusters when it gets one.
+        for small, large in reversed(aside):
+            own, near = self._below(small), self._below(large)
+            affinity = self.sizes[own] @ self.together[np.ix_(own, near)] * self.sizes[near]
+            votes = np.bincount(clusters[near], affinity)
+            cells = np.bincount(clusters[near], self.sizes[near])
+            clusters[own] = int(np.argmax(votes / np.maximum(cells, 1)))
+        return clusters
+
+
+def by_weight(clusters: NDArray[np.intp], leaves: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Number clusters of leaves 0, 1, ... from the largest to the smallest in cells, (n_leaves,)."""
+    cells = by_size(clusters[leaves])
+    numbered = np.zeros(len(clusters), dtype=np.intp)
+    numbered[leaves] = cells
+    return numbered
+
+
+def separation(affinity: NDArray[np.floating], labels: NDArray[np.intp]) -> NDArray[np.float64]:
+    """How much more often each row is put with its own cluster than with the next: (n_rows,).
+
+    1: always with its own, never with another; 0: as often with another (negative: more often). A
+    single cluster has no other: 1.
+
+    Parameters
+    ----------
+    affinity
+        Share of the partitions that put each row with each cluster, (n_rows, n_clusters).
+    labels
+        Cluster of each row, (n_rows,).
+    """
+    if affinity.shape[1] == 1:
+        return np.ones(len(labels))
+    rows = np.arange(len(labels))
+    others = affinity.copy()
+    others[rows, labels] = -np.inf
+    margin: NDArray[np.float64] = affinity[rows, labels] - others.max(axis=1)
+    return margin
