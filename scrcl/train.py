@@ -272,7 +272,7 @@ class Trainer:
                 msg = (
                     f"train: got a loss of {values['total']} at epoch {epoch} ({values}), wanted "
                     f"a finite one. Try a smaller train.lr (now {self.cfg.lr:g}), a higher "
-                    "model.temperature or data.values: log."
+                    "model.temperature or data.model_input: log."
                 )
                 raise InputError(msg)
             self.history.append({"epoch": epoch, **values})

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias, get_args
 
 from scrcl import __version__
 from scrcl._validate import InputError
+from scrcl.config.sections import Said
 
 if TYPE_CHECKING:
     from scrcl.config import Task
@@ -118,6 +119,11 @@ def _add_data(parser: argparse.ArgumentParser, task: Task) -> None:
     add_data_dir(group)
     group.add_argument("--download", action="store_true", help="download the set if it is missing")
     group.add_argument("--label-key", metavar="KEY", help="column of obs to score against")
+    group.add_argument(
+        "--values",
+        choices=get_args(Said),
+        help="what the matrix holds, where that cannot be told from it (auto)",
+    )
     if task == "sc":
         group.add_argument(
             "--batch-key", metavar="KEY", help="column of obs with batches to be brought together"

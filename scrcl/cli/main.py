@@ -195,6 +195,8 @@ def _override(config: Config, args: argparse.Namespace) -> Config:
         values["train.precision"] = args.precision
     if args.selection is not None:
         values["train.selection"] = args.selection
+    if args.values is not None:
+        values["data.values"] = args.values
     if getattr(args, "official_filter", False):
         values["data.drop_unlabelled"] = True
     return override(override(config, values), dict(args.set))

@@ -8,7 +8,7 @@ import anndata as ad
 import pandas as pd
 import scipy.sparse as sp
 
-from scrcl._keys import SPATIAL, SPATIAL_GRAPH
+from scrcl._keys import PARAMS, SPATIAL, SPATIAL_GRAPH
 from scrcl._validate import check_key
 from scrcl.data.lazy import load
 from scrcl.data.validate import grouping
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 def bare(adata: ad.AnnData, columns: Iterable[str] = (), *, layer: str | None = None) -> ad.AnnData:
     """Expression, positions, their graph and some columns of ``obs``; matrices in memory are shared.
+
+    Of ``uns``, what says of which kind the values are is kept, too.
 
     Parameters
     ----------
@@ -42,7 +44,9 @@ def bare(adata: ad.AnnData, columns: Iterable[str] = (), *, layer: str | None = 
     obsp = {SPATIAL_GRAPH: adata.obsp[SPATIAL_GRAPH]} if SPATIAL_GRAPH in adata.obsp else {}
     if layer is not None:
         X = check_key(dict(adata.layers), layer, "layer", hint="Check its name.")
-        return ad.AnnData(_as_matrix(X), obs=obs, var=names, obsm=obsm, obsp=obsp)
+        return ad.AnnData(
+            _as_matrix(X), obs=obs, var=names, obsm=obsm, obsp=obsp, uns=_about_values(adata)
+        )
     raw = adata.raw
     return ad.AnnData(
         _as_matrix(adata.X),
@@ -50,10 +54,17 @@ def bare(adata: ad.AnnData, columns: Iterable[str] = (), *, layer: str | None = 
         var=names,
         obsm=obsm,
         obsp=obsp,
+        uns=_about_values(adata),
         # anndata 0.13 counts X among the layers, under None.
         layers={key: _as_matrix(adata.layers[key]) for key in adata.layers if key is not None},
         raw=None if raw is None else {"X": _as_matrix(raw.X), "var": raw.var[[]]},
     )
+
+
+def _about_values(adata: ad.AnnData) -> dict[str, Any]:
+    kept: dict[str, Any] = {"log1p": dict(adata.uns["log1p"])} if "log1p" in adata.uns else {}
+    said = adata.uns.get(PARAMS, {}).get("values")
+    return kept if said is None else kept | {PARAMS: {"values": said}}
 
 
 def _as_matrix(matrix: Any) -> Any:

@@ -82,7 +82,7 @@ def run_experiment(experiment: Experiment) -> Outcome:
     """
     device = resolve_device(experiment.device)
     check_free(experiment.run, experiment.existing)
-    data = load(experiment.source)
+    data = load(experiment.source, values=experiment.config.data.values)
     lists = marker_lists(experiment.marker_file, data)
     prepared = _prepare(data, experiment)
     truth = _truth(data, prepared, experiment)
@@ -133,7 +133,7 @@ def run_experiment(experiment: Experiment) -> Outcome:
 
 def take_part(experiment: Experiment) -> None:
     """Help the first process of several to train, see `scrcl.experiment.together`. Writes nothing."""
-    data = load(experiment.source)
+    data = load(experiment.source, values=experiment.config.data.values)
     prepared = _prepare(data, experiment)
     truth = _truth(data, prepared, experiment)
     device = resolve_device(experiment.device)
@@ -260,6 +260,7 @@ def _finish(
         "dataset": run.dataset,
         "run": run.name,
         "config": to_yaml(config),
+        "values": config.data.values,  # noqa: PD011  (a setting)
         "n_clusters": len(np.unique(first.clusters)),
     } | found
     if first.stability is not None:

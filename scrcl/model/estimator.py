@@ -205,6 +205,7 @@ class ScRCL(Trained):
         summary: dict[str, Any] = {
             "version": __version__,
             "config": to_yaml(self.config),
+            "values": self.config.data.values,
             "seed": self.seed,
             "n_clusters": self.n_clusters_,
             "n_genes": len(self.genes_),

@@ -94,7 +94,7 @@ def unpack(info: Mapping[str, Any], arrays: Arrays) -> tuple[Basis, Map]:
 
 def _basis(info: Mapping[str, Any], arrays: Arrays) -> Basis:
     return Basis(
-        kind=info["kind"],
+        kind="linear" if info["kind"] == "other" else info["kind"],  # its former name
         target_sum=info["target_sum"],
         median_total=info.get("median_total"),
         model_input=info["model_input"],

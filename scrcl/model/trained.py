@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scrcl.config import Config
+    from scrcl.config.sections import Said
     from scrcl.data.basis import Basis, NewCells
     from scrcl.model.cells import Mapped
     from scrcl.model.packing import Map
@@ -45,7 +46,9 @@ class Trained:
     _map: Map | None = None
     _history: list[dict[str, float]]
 
-    def embed(self, adata: ad.AnnData, *, slice_key: str | None = None) -> NDArray[np.float32]:
+    def embed(
+        self, adata: ad.AnnData, *, slice_key: str | None = None, values: Said = "auto"
+    ) -> NDArray[np.float32]:
         """Put cells into the space of the training cells' ``X_scrcl``.
 
         Returns
@@ -57,7 +60,7 @@ class Trained:
         InputError
             As `predict`.
         """
-        cells, mapped = self._mapped(adata, slice_key)
+        cells, mapped = self._mapped(adata, slice_key, values)
         return spread(mapped.embedding, cells.kept)
 
     def predict(
@@ -66,6 +69,7 @@ class Trained:
         *,
         slice_key: str | None = None,
         unknown_below: float | None = None,
+        values: Said = "auto",
     ) -> pd.DataFrame:
         """Put cells that the model has not seen into its clusters.
 
@@ -83,6 +87,8 @@ class Trained:
         unknown_below
             Confidence below which a cell is "unknown"; ``None``: ``threshold_``, below which 1 % of
             the training cells would fall if they were new.
+        values
+            What the matrix holds, as in ``data.values`` of the configuration, if it cannot be told.
 
         Returns
         -------
@@ -94,7 +100,7 @@ class Trained:
         InputError
             If the model is not fitted, or the data have too few of its genes or other values.
         """
-        cells, mapped = self._mapped(adata, slice_key)
+        cells, mapped = self._mapped(adata, slice_key, values)
         threshold = self.threshold_ if unknown_below is None else unknown_below
         names = [str(number) for number in range(self.n_clusters_)]
         codes = np.full(len(cells.kept), -1)
@@ -111,9 +117,9 @@ class Trained:
             index=adata.obs_names,
         )
 
-    def match_genes(self, adata: ad.AnnData) -> GeneMatch:
+    def match_genes(self, adata: ad.AnnData, *, values: Said = "auto") -> GeneMatch:
         """Say which of the model's genes new cells have, and which they lack."""
-        return match_genes(adata, self._fitted[0])
+        return match_genes(adata, self._fitted[0], values=values)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the model to a folder: ``model.json`` and ``model.safetensors``.
@@ -165,9 +171,11 @@ class Trained:
             raise InputError(msg)
         return self._basis, self._map
 
-    def _mapped(self, adata: ad.AnnData, slice_key: str | None) -> tuple[NewCells, Mapped]:
+    def _mapped(
+        self, adata: ad.AnnData, slice_key: str | None, values: Said
+    ) -> tuple[NewCells, Mapped]:
         basis, mapping = self._fitted
-        cells = new_cells(adata, basis)
+        cells = new_cells(adata, basis, values=values)
         if isinstance(mapping, CellMap):
             return cells, mapping.map(cells)
         notes: list[str] = []
