@@ -39,6 +39,16 @@ def closing_table(outcome: Outcome) -> str:
     return "\n".join(["", title, *_aligned([header, *rows]), f"-> {run.path}"])
 
 
+def what_failed(outcome: Outcome) -> str:
+    """Say what a run lacks, what there is all the same, and how to go on."""
+    run = outcome.run
+    clusters = ", ".join(str(run.path / f"seed_{seed}" / "clusters.csv") for seed in outcome.seeds)
+    return (
+        f"not made: {', '.join(outcome.failed)} (see above). The clusters are in {clusters}. Once "
+        "the cause is mended, --resume makes the rest without training again."
+    )
+
+
 def marker_table(markers: Markers) -> str:
     """Best genes of every group that passed the filter, and where everything lies."""
     rows = [
@@ -99,6 +109,7 @@ def as_json(outcome: Outcome) -> str:
         "n_genes": outcome.n_genes,
         "protocols": outcome.summary.set_index("protocol").to_dict("index"),
         "notes": outcome.notes,
+        "failed": outcome.failed,
     }
     return json.dumps(plain(content))
 

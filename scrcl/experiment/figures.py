@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from scrcl.experiment.after import Attempts
     from scrcl.results import RunFolder, SeedResult
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ def draw(
     labels: pd.Series | None = None,
     slice_key: str | None = None,
     tissue: bool = False,
+    attempts: Attempts,
 ) -> None:
     """Write the figures of a seed to ``figures/``; one that cannot be drawn is left out with a note.
 
@@ -58,11 +60,8 @@ def draw(
         Column of ``obs`` that tells slices apart.
     tissue
         Draw what lies where, too.
-
-    Raises
-    ------
-    InputError
-        If the folder cannot be written.
+    attempts
+        Told which figures failed.
     """
     cells = _for_drawing(adata, labels)
     figures = _figures(cells, result, labels, slice_key)
@@ -70,13 +69,14 @@ def draw(
         figures |= _tissue_figures(cells, result, labels, slice_key)
     for name, figure in figures.items():
         path = run.path / "figures" / f"{name}.png"
-        try:
-            drawn = figure()
-        except InputError as error:
-            log.warning("%s: not drawn, %s", path.name, error)
-            continue
-        with writable(path):
-            pl.save(drawn, path)
+        with attempts.part(f"figures/{path.name}"):
+            try:
+                drawn = figure()
+            except InputError as error:  # the data have nothing to draw
+                log.warning("%s: not drawn, %s", path.name, error)
+                continue
+            with writable(path):
+                pl.save(drawn, path)
 
 
 def _figures(

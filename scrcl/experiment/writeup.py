@@ -12,6 +12,7 @@ from scrcl.report import write_report
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from scrcl.experiment.after import Attempts
     from scrcl.results import RunFolder
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,9 @@ FIGURES = ("dotplot", "umap_markers", "tissue_markers")
 """Figures of marker genes that every run gets; draw_DEGs has more."""
 
 
-def write_up(run: RunFolder, adata: AnnData, *, slice_key: str | None = None) -> None:
+def write_up(
+    run: RunFolder, adata: AnnData, *, slice_key: str | None = None, attempts: Attempts
+) -> None:
     """Find the marker genes of the clusters, into ``markers/``, and write ``report.html``.
 
     Parameters
@@ -31,15 +34,16 @@ def write_up(run: RunFolder, adata: AnnData, *, slice_key: str | None = None) ->
         What :func:`scrcl.results.annotated` returned.
     slice_key
         Column of ``obs`` that tells slices apart.
-
-    Raises
-    ------
-    InputError
-        If the folder cannot be written.
+    attempts
+        Told what failed.
     """
     question = MarkerQuestion(slice_key=slice_key)
-    try:
-        draw_markers(adata, question, run.path / "markers", only=FIGURES, replace=True)
-    except InputError as error:
-        log.warning("markers: none, %s", error)
-    log.info("report: %s", write_report(run))
+    with attempts.part("markers"):
+        try:
+            draw_markers(adata, question, run.path / "markers", only=FIGURES, replace=True)
+        except InputError as error:
+            if isinstance(error.__cause__, OSError):  # else the data have none
+                raise
+            log.warning("markers: none, %s", error)
+    with attempts.part("report.html"):
+        log.info("report: %s", write_report(run))
