@@ -16,6 +16,7 @@ from scrcl._validate import InputError
 from scrcl.checkpoint import Checkpoint
 from scrcl.config import to_yaml
 from scrcl.data.prepare import prepare
+from scrcl.data.quality import batch_notes
 from scrcl.data.validate import grouping
 from scrcl.experiment.after import Attempts
 from scrcl.experiment.figures import add_layout, draw
@@ -118,6 +119,8 @@ def run_experiment(experiment: Experiment) -> Outcome:
         device=str(device),
         existing=experiment.existing,
     ) as writer:
+        if prepared.quality is not None:
+            writer.write_table("qc.csv", prepared.quality)
         for seed in experiment.seeds:
             if seed in experiment.run.seeds:
                 log.info("seed %d: already there", seed)
@@ -132,6 +135,8 @@ def run_experiment(experiment: Experiment) -> Outcome:
         names = None
         with attempts.part("cluster_names.csv"):
             names = suggest_names(experiment.run, experiment.seeds[0], data, lists)
+        with attempts.part("batches"):
+            notes += _batch_notes(experiment.run, experiment.seeds[0], data)
         found = {"n_genes": n_genes, "notes": notes}
         summary = _finish(writer, experiment, data, found, names=names, attempts=attempts)
     return Outcome(
@@ -181,6 +186,20 @@ def _prepare(data: Dataset, experiment: Experiment) -> Prepared:
 def _unstorable(data: Dataset) -> list[str]:
     """Say before training what ``result.h5ad`` will hold in another form."""
     _, notes = storable(data.adata)
+    for note in notes:
+        log.warning("%s", note)
+    return notes
+
+
+def _batch_notes(run: RunFolder, seed: int, data: Dataset) -> list[str]:
+    """Say after clustering which columns that tell where cells come from explain the clusters."""
+    clusters = run.load_clusters(seed)["cluster"].dropna()
+    notes = batch_notes(
+        data.adata.obs.loc[clusters.index],
+        clusters.astype(int),
+        batch_key=data.batch_key,
+        ignore=None if data.labels is None else str(data.labels.name),
+    )
     for note in notes:
         log.warning("%s", note)
     return notes
@@ -303,7 +322,7 @@ def _finish(
         add_layout(result)
     if names is not None:
         with attempts.part("cluster_names.csv"):
-            writer.write_names(names)
+            writer.write_table("cluster_names.csv", names)
         suggested = result.obs[CLUSTERS].map(names.set_index("cluster")["name"])
         result.obs[NAME] = suggested.astype("category")
     with attempts.part("result.h5ad"):
@@ -316,13 +335,13 @@ def _finish(
             labels=data.labels,
             slice_key=data.slice_key,
             tissue=config.task == "st",
-            attempts=attempts,
+            part=attempts.part,
         )
     metrics = {seed: run.load_metrics(seed) for seed in run.seeds}
     summary = summarize(metrics, {name: _agreement(run, name) for name in metrics[first.seed]})
     writer.finish(summary, complete=not attempts.failed)
     if experiment.report:
-        write_up(run, result, slice_key=data.slice_key, attempts=attempts)
+        write_up(run, result, slice_key=data.slice_key, part=attempts.part)
     return summary
 
 

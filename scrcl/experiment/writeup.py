@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from scrcl._validate import InputError
@@ -12,7 +13,7 @@ from scrcl.report import write_report
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from scrcl.experiment.after import Attempts
+    from scrcl.experiment.after import Part
     from scrcl.results import RunFolder
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ FIGURES = ("dotplot", "umap_markers", "tissue_markers")
 
 
 def write_up(
-    run: RunFolder, adata: AnnData, *, slice_key: str | None = None, attempts: Attempts
+    run: RunFolder, adata: AnnData, *, slice_key: str | None = None, part: Part = nullcontext
 ) -> None:
     """Find the marker genes of the clusters, into ``markers/``, and write ``report.html``.
 
@@ -34,16 +35,21 @@ def write_up(
         What :func:`scrcl.results.annotated` returned.
     slice_key
         Column of ``obs`` that tells slices apart.
-    attempts
-        Told what failed.
+    part
+        Takes the name of a part and guards its making, see `scrcl.experiment.after.Attempts.part`.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written and ``part`` does not guard it.
     """
     question = MarkerQuestion(slice_key=slice_key)
-    with attempts.part("markers"):
+    with part("markers"):
         try:
             draw_markers(adata, question, run.path / "markers", only=FIGURES, replace=True)
         except InputError as error:
             if isinstance(error.__cause__, OSError):  # else the data have none
                 raise
             log.warning("markers: none, %s", error)
-    with attempts.part("report.html"):
+    with part("report.html"):
         log.info("report: %s", write_report(run))

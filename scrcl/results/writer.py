@@ -86,16 +86,16 @@ class RunWriter:
         with atomic_path(self.run.path / "result.h5ad") as part:
             storable(adata)[0].write_h5ad(part)
 
-    def write_names(self, names: pd.DataFrame) -> None:
-        """Write ``cluster_names.csv``, from :func:`scrcl.markers.name_clusters`.
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Write a table, such as "qc.csv"; its index is the first column if it has a name.
 
         Raises
         ------
         InputError
             If the folder cannot be written.
         """
-        with atomic_path(self.run.path / "cluster_names.csv") as part:
-            names.to_csv(part, index=False, float_format="%.6g")
+        with atomic_path(self.run.path / name) as part:
+            table.to_csv(part, index=table.index.name is not None, float_format="%.6g")
 
     def finish(self, summary: pd.DataFrame, *, complete: bool = True) -> None:
         """Write ``summary.csv``, mark the run as finished, let go of the one that it replaces.
