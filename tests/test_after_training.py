@@ -1,5 +1,6 @@
 """Nothing is lost after training, and no traceback meets a user."""
 
+import importlib
 import json
 import logging
 import warnings
@@ -171,8 +172,10 @@ def test_slices_under_a_name_with_a_slash_are_drawn_again_later(
 )
 @pytest.mark.parametrize("command", ["run", "spatial", "degs", "list"])
 def test_every_exception_is_one_line(monkeypatch, capsys, tmp_path, error, code, said, command):
-    for place in ("main._experiment", "main.chosen_run", "tell.list_of_datasets"):
-        monkeypatch.setattr(f"scrcl.cli.{place}", failing(error))
+    scripts = importlib.import_module("scrcl.cli.main")  # not the function of that name
+    monkeypatch.setattr(scripts, "_experiment", failing(error))
+    monkeypatch.setattr(scripts, "chosen_run", failing(error))
+    monkeypatch.setattr("scrcl.cli.tell.list_of_datasets", failing(error))
     arguments = [command, "--out", str(tmp_path / "out")]
 
     assert main(arguments) == code
