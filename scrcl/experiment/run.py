@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from scrcl.config import Config
     from scrcl.data.prepare import Prepared
     from scrcl.experiment.settings import Experiment
     from scrcl.experiment.source import Dataset
@@ -308,41 +309,49 @@ def _finish(
     """
     run, config = writer.run, experiment.config
     first = run.load_result(experiment.seeds[0])
-    params = {
+    result = None
+    with attempts.part("result.h5ad"):
+        result = annotated(data.adata, first, _params(run, config, first) | found)
+    if result is not None:
+        with attempts.part("umap"):
+            add_layout(result)
+        if names is not None:
+            with attempts.part("cluster_names.csv"):
+                writer.write_table("cluster_names.csv", names)
+            suggested = result.obs[CLUSTERS].map(names.set_index("cluster")["name"])
+            result.obs[NAME] = suggested.astype("category")
+        with attempts.part("result.h5ad"):
+            writer.write_adata(result)
+        with attempts.part("figures"):
+            draw(
+                run,
+                result,
+                first,
+                labels=data.labels,
+                slice_key=data.slice_key,
+                tissue=config.task == "st",
+                part=attempts.part,
+            )
+    metrics = {seed: run.load_metrics(seed) for seed in run.seeds}
+    summary = summarize(metrics, {name: _agreement(run, name) for name in metrics[first.seed]})
+    writer.finish(summary, complete=not attempts.failed)
+    if experiment.report and result is not None:
+        write_up(run, result, slice_key=data.slice_key, part=attempts.part)
+    return summary
+
+
+def _params(run: RunFolder, config: Config, result: SeedResult) -> dict[str, object]:
+    """Say in ``uns["scrcl"]`` how the clusters came about."""
+    params: dict[str, object] = {
         "version": __version__,
         "dataset": run.dataset,
         "run": run.name,
         "config": to_yaml(config),
-        "n_clusters": len(np.unique(first.clusters)),
-    } | found
-    if first.stability is not None:
-        params["stability"] = first.stability.to_numpy()
-    result = annotated(data.adata, first, params)
-    with attempts.part("umap"):
-        add_layout(result)
-    if names is not None:
-        with attempts.part("cluster_names.csv"):
-            writer.write_table("cluster_names.csv", names)
-        suggested = result.obs[CLUSTERS].map(names.set_index("cluster")["name"])
-        result.obs[NAME] = suggested.astype("category")
-    with attempts.part("result.h5ad"):
-        writer.write_adata(result)
-    with attempts.part("figures"):
-        draw(
-            run,
-            result,
-            first,
-            labels=data.labels,
-            slice_key=data.slice_key,
-            tissue=config.task == "st",
-            part=attempts.part,
-        )
-    metrics = {seed: run.load_metrics(seed) for seed in run.seeds}
-    summary = summarize(metrics, {name: _agreement(run, name) for name in metrics[first.seed]})
-    writer.finish(summary, complete=not attempts.failed)
-    if experiment.report:
-        write_up(run, result, slice_key=data.slice_key, part=attempts.part)
-    return summary
+        "n_clusters": len(np.unique(result.clusters)),
+    }
+    if result.stability is not None:
+        params["stability"] = result.stability.to_numpy()
+    return params
 
 
 def _agreement(run: RunFolder, protocol: str) -> NDArray[np.float64]:
