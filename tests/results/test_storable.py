@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scrcl.results import storable, stored_name
@@ -302,6 +302,7 @@ ENTRY = st.recursive(
 )
 
 
+@settings(max_examples=25)  # each writes a file
 @given(
     obs=st.dictionaries(NAME, st.lists(SINGLE, min_size=N_OBS, max_size=N_OBS), max_size=3),
     uns=st.dictionaries(NAME, ENTRY, max_size=3),
