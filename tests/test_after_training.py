@@ -123,18 +123,26 @@ def test_an_interruption_is_no_failed_part(tmp_path):
 # ---------------------------------------------------------------- before training
 
 
+def saved_with_slashes(runner: Runner, adata: ad.AnnData) -> Path:
+    """As anndata wrote it before 0.13."""
+    path = runner.folder / "cells.h5ad"
+    with (
+        warnings.catch_warnings(),
+        ad.settings.override(disallow_forward_slash_in_h5ad=False),
+    ):
+        warnings.filterwarnings("ignore", "Forward slashes", FutureWarning)
+        adata.write_h5ad(path)
+    return path
+
+
 def test_what_h5ad_cannot_hold_is_said_before_training_and_ends_in_a_result(
-    runner: Runner, adata_sc: ad.AnnData, monkeypatch
+    runner: Runner, adata_sc: ad.AnnData
 ):
     adata_sc.obs["CD4/CD8"] = np.arange(45.0)
-    adata_sc.uns["a/b"] = 1
-    path = runner.folder / "cells.h5ad"
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Forward slashes", FutureWarning)
-        adata_sc.write_h5ad(path)
-    monkeypatch.setattr(ad.settings, "disallow_forward_slash_in_h5ad", True)
+    path = saved_with_slashes(runner, adata_sc)
 
-    code, _, told = runner("sc", "--input", path, "--config", runner.config, "--device", "cpu")
+    with ad.settings.override(disallow_forward_slash_in_h5ad=True):
+        code, _, told = runner("sc", "--input", path, "--config", runner.config, "--device", "cpu")
 
     assert code == 0, told
     assert told.index("obs['CD4/CD8'] as 'CD4_CD8'") < told.index("seed 0, label_free")
@@ -147,10 +155,7 @@ def test_slices_under_a_name_with_a_slash_are_drawn_again_later(
     runner: Runner, adata_st: ad.AnnData
 ):
     adata_st.obs["slide/1"] = pd.Categorical(["a"] * 18 + ["b"] * 18)
-    path = runner.folder / "cells.h5ad"
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Forward slashes", FutureWarning)
-        adata_st.write_h5ad(path)
+    path = saved_with_slashes(runner, adata_st)
     given = ("--config", runner.config, *FAST, "--slice-key", "slide/1")
     code, _, told = runner("st", "--input", path, *given)
     assert code == 0, told
