@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    Part: TypeAlias = Callable[[str], AbstractContextManager[None]]
+    Part: TypeAlias = Callable[[str], AbstractContextManager[object]]
 
 log = logging.getLogger(__name__)
 
