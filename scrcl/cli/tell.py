@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _SCORES = {"acc": "ACC", "nmi": "NMI", "ari": "ARI", "f1": "macro-F1", "n_clusters": "clusters"}
 _GENES_TOLD = 5
+OF_SEED = {"model", "gene associations", "scores"}
+"""Parts of a seed, which is not taken up again once it is there."""
 
 
 def closing_table(outcome: Outcome) -> str:
@@ -37,6 +39,21 @@ def closing_table(outcome: Outcome) -> str:
         for _, row in outcome.summary.iterrows()
     ]
     return "\n".join(["", title, *_aligned([header, *rows]), f"-> {run.path}"])
+
+
+def what_failed(outcome: Outcome) -> str:
+    """Say what a run lacks, what there is all the same, and how to go on."""
+    run = outcome.run
+    clusters = ", ".join(str(run.path / f"seed_{seed}" / "clusters.csv") for seed in outcome.seeds)
+    how = (
+        "--overwrite makes all of it anew"
+        if OF_SEED.intersection(outcome.failed)
+        else "--resume makes the rest without training again"
+    )
+    return (
+        f"not made: {', '.join(outcome.failed)} (see above). The clusters are in {clusters}. Once "
+        f"the cause is mended, {how}."
+    )
 
 
 def marker_table(markers: Markers) -> str:
@@ -99,6 +116,7 @@ def as_json(outcome: Outcome) -> str:
         "n_genes": outcome.n_genes,
         "protocols": outcome.summary.set_index("protocol").to_dict("index"),
         "notes": outcome.notes,
+        "failed": outcome.failed,
     }
     return json.dumps(plain(content))
 

@@ -52,6 +52,7 @@ class Prepared:
     notes: list[str]  # what was found, dropped or done otherwise than asked
     basis: Basis  # how to bring other cells to the same values
     slices: NDArray[np.str_] | None = None  # (n_kept,) slice of each cell; None: one slice
+    quality: pd.DataFrame | None = None  # (n_obs,) see `scrcl.data.quality`; None: no counts
 
     @cached_property
     def inputs(self) -> Inputs:
@@ -136,6 +137,7 @@ def prepare(
         notes=notes,
         basis=genes.basis,
         slices=slices,
+        quality=genes.quality,
     )
 
 

@@ -15,6 +15,7 @@ from scrcl._validate import InputError
 from scrcl.data.basis import MAX_SCALED, Basis
 from scrcl.data.genes import select_genes
 from scrcl.data.lazy import each_block, in_memory, is_lazy
+from scrcl.data.quality import quality
 from scrcl.data.validate import check_adata, grouping, unique_names
 from scrcl.data.values import Values, find_values
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TARGET_SUM = 1e4  # counts per cell after normalisation
+MIN_GROUP = 2  # cells of a batch or slice
 
 
 class Preprocessed(NamedTuple):
@@ -38,6 +40,7 @@ class Preprocessed(NamedTuple):
     kept: NDArray[np.bool_]  # (n_obs,) cells of the input that take part
     notes: list[str]  # what was found, dropped or done otherwise than asked
     basis: Basis  # how to bring other cells to the same values
+    quality: pd.DataFrame | None  # (n_obs,) table of `scrcl.data.quality`; None: no counts
 
 
 def preprocess(
@@ -84,7 +87,10 @@ def preprocess(
     log.info("%s", values.line)
     notes = _describe(values, cfg)
     kept, X, genes = _filter(values, keep, notes)
-    obs_names = unique_names(adata.obs_names, "cell", notes)[kept]
+    if batch_key is not None:
+        _check_groups(grouping(adata, batch_key)[kept], batch_key)
+    all_names = unique_names(adata.obs_names, "cell", notes)
+    obs_names = all_names[kept]
     var_names = unique_names(values.var_names, "gene", notes)[genes]
 
     full = ad.AnnData(X, pd.DataFrame(index=obs_names), pd.DataFrame(index=var_names))
@@ -103,6 +109,11 @@ def preprocess(
         pd.DataFrame(index=obs_names),
         pd.DataFrame(index=var_names[chosen]),
     )
+    table = None
+    if counts is not None:
+        variable = in_memory(counts[:, chosen]) if cfg.graph == "expression" else None
+        table, found = quality(values.X, values.var_names, all_names, kept=kept, variable=variable)
+        notes += found
     x = _model_input(log_norm.X, counts, chosen, wanted)
     deviations = gene_deviations(log_norm.X) if wanted == "scaled" else None
     return Preprocessed(
@@ -122,6 +133,7 @@ def preprocess(
             model_input="log" if counts is None and wanted == "counts" else wanted,
             deviations=None if deviations is None else deviations.astype(np.float32),
         ),
+        quality=table,
     )
 
 
@@ -212,6 +224,19 @@ def _filter(
         )
         raise InputError(msg)
     return kept, X[:, genes], genes
+
+
+def _check_groups(groups: pd.Categorical, key: str) -> None:
+    """Refuse groups of one cell: nothing can be said of how such a batch differs."""
+    names, sizes = np.unique(np.asarray(groups), return_counts=True)
+    alone = names[sizes < MIN_GROUP]
+    if len(names) > 1 and len(alone):
+        msg = (
+            f"obs[{key!r}]: got a single cell in {', '.join(map(repr, alone[:5].tolist()))}"
+            f"{f' and {len(alone) - 5} more' if len(alone) > 5 else ''}, wanted at least "
+            f"{MIN_GROUP} cells in each group. Put small groups together or drop them."
+        )
+        raise InputError(msg)
 
 
 def _model_input(log_norm: CSR, counts: CSR | None, chosen: NDArray[np.intp], wanted: str) -> CSR:
