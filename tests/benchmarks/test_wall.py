@@ -44,7 +44,7 @@ def test_everything_runs_in_turns_and_caches_are_filled_before_they_are_warm(
 ) -> None:
     calls = []
 
-    def measure(what, file, caches, *, threads, busy):  # noqa: ANN001, ANN202
+    def measure(what, file, caches, *, threads, busy):
         calls.append((what, file.stem, caches, threads, busy))
         return {"seconds": {"scanpy": 2.0, "report": 1.0}[what]}
 
