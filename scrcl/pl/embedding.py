@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from scrcl._validate import InputError, check_one_of
 from scrcl.pl.columns import read_columns
 from scrcl.pl.layout import umap_plane
 from scrcl.pl.panels import draw_points, explain, width_beside
-from scrcl.pl.style import new_figure
+from scrcl.pl.style import new_figure, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.collections import Collection
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+    from scrcl.pl.columns import Column
 
 log = logging.getLogger(__name__)
 
@@ -91,13 +94,32 @@ def umap_layout(
     return layout
 
 
+@overload
+def umap(
+    adata: ad.AnnData,
+    color: str | Sequence[str] = ...,
+    *,
+    coordinates: NDArray[np.floating] | None = ...,
+    seed: int = ...,
+    ax: None = ...,
+) -> Figure: ...
+@overload
+def umap(
+    adata: ad.AnnData,
+    color: str | Sequence[str] = ...,
+    *,
+    coordinates: NDArray[np.floating] | None = ...,
+    seed: int = ...,
+    ax: Axes,
+) -> Axes: ...
 def umap(
     adata: ad.AnnData,
     color: str | Sequence[str] = CLUSTERS,
     *,
     coordinates: NDArray[np.floating] | None = None,
     seed: int = 0,
-) -> Figure:
+    ax: Axes | None = None,
+) -> Figure | Axes:
     """Draw the cells in a UMAP of the embedding, one panel for each colouring.
 
     Parameters
@@ -112,28 +134,35 @@ def umap(
         None.
     seed
         Of the layout.
+    ax
+        Axes to draw one colouring in, which are returned; None: a new figure, which is returned.
 
     Raises
     ------
     InputError
-        If a colouring or the embedding is missing, or the coordinates do not fit.
+        If a colouring or the embedding is missing, the coordinates do not fit, or there are several
+        colourings for one panel.
     """
     columns = read_columns(adata, [color] if isinstance(color, str) else color)
     xy = umap_coordinates(adata, seed=seed) if coordinates is None else np.asarray(coordinates)
     if xy.shape != (adata.n_obs, 2):
         msg = f"coordinates: got shape {xy.shape}, wanted ({adata.n_obs}, 2). One row per cell."
         raise InputError(msg)
+    if ax is not None:
+        if len(columns) != 1:
+            msg = f"color: got {len(columns)} colourings for one panel, wanted one. Leave ax out."
+            raise InputError(msg)
+        _panel(ax, xy, columns[0], size_of(ax))
+        return ax
     n_abreast = min(len(columns), _MAX_PANELS_ABREAST)
     n_rows = -(-len(columns) // n_abreast)
     beside = [max(width_beside(c, _PANEL) for c in columns[i::n_abreast]) for i in range(n_abreast)]
     fig = new_figure(n_abreast * _PANEL + sum(beside), n_rows * (_PANEL + 0.4))
     axes = fig.subplots(n_rows, n_abreast, squeeze=False).ravel()
-    for ax, column in zip(axes, columns, strict=False):
-        explain(ax, column, draw_points(ax, xy, column, dots, size=(_PANEL, _PANEL)), _PANEL)
-        ax.set(title=column.title, xlabel="UMAP 1", ylabel="UMAP 2", xticks=[], yticks=[])
-        ax.set_box_aspect(1)
-    for ax in axes[len(columns) :]:
-        ax.remove()
+    for panel, column in zip(axes, columns, strict=False):
+        _panel(panel, xy, column, (_PANEL, _PANEL))
+    for panel in axes[len(columns) :]:
+        panel.remove()
     return fig
 
 
@@ -153,6 +182,13 @@ def dots(ax: Axes, xy: NDArray[np.floating], *, width: float = _PANEL) -> Collec
     """Add points to axes of this width (inches): small ones if there are many."""
     area = np.clip(40_000 / max(len(xy), 1), 0.5, 20) * (width / _PANEL) ** 2
     return ax.scatter(xy[:, 0], xy[:, 1], s=area, linewidths=0)
+
+
+def _panel(ax: Axes, xy: NDArray[np.floating], column: Column, size: tuple[float, float]) -> None:
+    points = partial(dots, width=size[0])
+    explain(ax, column, draw_points(ax, xy, column, points, size=size), size[1])
+    ax.set(title=column.title, xlabel="UMAP 1", ylabel="UMAP 2", xticks=[], yticks=[])
+    ax.set_box_aspect(1)
 
 
 def _enough(embedding: NDArray[np.floating]) -> NDArray[np.floating]:

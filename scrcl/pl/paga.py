@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,7 +14,15 @@ from scrcl.data.expression import group_labels
 from scrcl.pl.columns import category_colors, title_of
 from scrcl.pl.embedding import embedding_of
 from scrcl.pl.layout import MAX_OPTIMISED, nearest_cells, spring_plane
-from scrcl.pl.style import add_labels, add_legend, legend_width, new_figure, numbered
+from scrcl.pl.style import (
+    add_labels,
+    add_legend,
+    axes_or_new,
+    figure_or_axes,
+    legend_width,
+    numbered,
+    size_of,
+)
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -25,7 +33,13 @@ if TYPE_CHECKING:
 _WEAKEST_EDGE = 0.03  # of the strongest
 
 
-def paga(adata: ad.AnnData, groupby: str = CLUSTERS, *, seed: int = 0) -> Figure:
+@overload
+def paga(adata: ad.AnnData, groupby: str = ..., *, seed: int = ..., ax: None = ...) -> Figure: ...
+@overload
+def paga(adata: ad.AnnData, groupby: str = ..., *, seed: int = ..., ax: Axes) -> Axes: ...
+def paga(
+    adata: ad.AnnData, groupby: str = CLUSTERS, *, seed: int = 0, ax: Axes | None = None
+) -> Figure | Axes:
     """Draw how the clusters hang together: PAGA on neighbours in the embedding.
 
     A node's area grows with its number of cells, an edge's width with the connectivity; edges too
@@ -40,6 +54,8 @@ def paga(adata: ad.AnnData, groupby: str = CLUSTERS, *, seed: int = 0) -> Figure
     seed
         Of the layout, and of the sample of cells that neighbours are looked up for if there are
         more than 10,000.
+    ax
+        Axes to draw in, which are returned; None: a new figure, which is returned.
 
     Raises
     ------
@@ -61,19 +77,19 @@ def paga(adata: ad.AnnData, groupby: str = CLUSTERS, *, seed: int = 0) -> Figure
     short, entries = numbered(names)
     colors = list(category_colors(adata, groupby, names).values())
     size = 6.0 if len(names) <= 20 else 8.0
-    fig = new_figure(size + legend_width(entries, size), size)
-    ax = fig.subplots()
+    given, ax = ax, axes_or_new(ax, size + legend_width(entries, size), size)
+    width, height = (size, size) if given is None else size_of(given)
     _draw_edges(ax, xy, strong)
     share = np.bincount(codes) / len(codes)
     x, y = xy.T
     ax.scatter(x, y, s=140 + 2400 * share, c=colors, edgecolors="black", linewidths=0.6, zorder=2)
-    add_labels(ax, xy, short, (size, size))
+    add_labels(ax, xy, short, (width, height))
     if entries != short:
-        add_legend(ax, dict(zip(entries, colors, strict=True)), size)
+        add_legend(ax, dict(zip(entries, colors, strict=True)), height)
     ax.set_title(f"PAGA of {title_of(groupby)}")
     ax.margins(0.1)
     ax.axis("off")
-    return fig
+    return figure_or_axes(ax, given)
 
 
 def connectivities(
