@@ -17,7 +17,6 @@ from scrcl.cli import tell
 from scrcl.cli.arguments import degs_parser, run_parser
 from scrcl.config import override
 from scrcl.datasets import DEFAULTS, find
-from scrcl.results import RunFolder, find_run
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from scrcl.config import Config, Task
     from scrcl.experiment import Experiment
-    from scrcl.results import Existing
+    from scrcl.results import Existing, RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +139,8 @@ def draw_degs(args: argparse.Namespace) -> None:
 
 def chosen_run(args: argparse.Namespace) -> RunFolder:
     """Find a run by the path of its folder, or by name; by default the newest of single cells."""
+    from scrcl.results import RunFolder, find_run  # noqa: PLC0415  (pandas, and --help needs none)
+
     if args.run is not None and Path(args.run).is_dir():
         run = RunFolder(Path(args.run))
         if run.seeds:
@@ -158,6 +159,7 @@ def _experiment(task: Task, args: argparse.Namespace) -> Experiment:
         Source,
         choose_config,
     )
+    from scrcl.results import RunFolder  # noqa: PLC0415  (as above)
 
     dataset = args.dataset or (None if args.input else DEFAULTS[task])
     source = Source(
