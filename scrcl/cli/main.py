@@ -184,6 +184,7 @@ def _experiment(task: Task, args: argparse.Namespace) -> Experiment:
         existing=_existing(args),
         progress=not args.quiet,
         report=not args.no_report,
+        figures=not args.no_figures,
         marker_file=args.markers,
     )
 

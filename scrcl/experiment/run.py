@@ -265,25 +265,27 @@ def _finish(
     if first.stability is not None:
         params["stability"] = first.stability.to_numpy()
     result = annotated(data.adata, first, params)
-    add_layout(result)
+    if experiment.figures:
+        add_layout(result)
     if names is not None:
         writer.write_names(names)
         suggested = result.obs[CLUSTERS].map(names.set_index("cluster")["name"])
         result.obs[NAME] = suggested.astype("category")
     writer.write_adata(result)
-    draw(
-        run,
-        result,
-        first,
-        labels=data.labels,
-        slice_key=data.slice_key,
-        tissue=config.task == "st",
-    )
+    if experiment.figures:
+        draw(
+            run,
+            result,
+            first,
+            labels=data.labels,
+            slice_key=data.slice_key,
+            tissue=config.task == "st",
+        )
     metrics = {seed: run.load_metrics(seed) for seed in run.seeds}
     summary = summarize(metrics, {name: _agreement(run, name) for name in metrics[first.seed]})
     writer.finish(summary)
     if experiment.report:
-        write_up(run, result, slice_key=data.slice_key)
+        write_up(run, result, slice_key=data.slice_key, figures=experiment.figures)
     return summary
 
 

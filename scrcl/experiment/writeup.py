@@ -20,7 +20,9 @@ FIGURES = ("dotplot", "umap_markers", "tissue_markers")
 """Figures of marker genes that every run gets; draw_DEGs has more."""
 
 
-def write_up(run: RunFolder, adata: AnnData, *, slice_key: str | None = None) -> None:
+def write_up(
+    run: RunFolder, adata: AnnData, *, slice_key: str | None = None, figures: bool = True
+) -> None:
     """Find the marker genes of the clusters, into ``markers/``, and write ``report.html``.
 
     Parameters
@@ -31,6 +33,8 @@ def write_up(run: RunFolder, adata: AnnData, *, slice_key: str | None = None) ->
         What :func:`scrcl.results.annotated` returned.
     slice_key
         Column of ``obs`` that tells slices apart.
+    figures
+        Draw the marker genes, too.
 
     Raises
     ------
@@ -38,8 +42,9 @@ def write_up(run: RunFolder, adata: AnnData, *, slice_key: str | None = None) ->
         If the folder cannot be written.
     """
     question = MarkerQuestion(slice_key=slice_key)
+    drawn = FIGURES if figures else ()
     try:
-        draw_markers(adata, question, run.path / "markers", only=FIGURES, replace=True)
+        draw_markers(adata, question, run.path / "markers", only=drawn, replace=True)
     except InputError as error:
         log.warning("markers: none, %s", error)
     log.info("report: %s", write_report(run))
