@@ -63,6 +63,11 @@ def add_run(parser: argparse.ArgumentParser, task: Task) -> None:
     parser.add_argument(
         "--no-report", action="store_true", help="leave marker genes and report.html out"
     )
+    parser.add_argument(
+        "--no-figures",
+        action="store_true",
+        help="leave all figures and the layout of the cells out",
+    )
     parser.add_argument("--resume", action="store_true", help="keep the seeds that are done")
     parser.add_argument("--json", action="store_true", help="last line on stdout: summary as JSON")
 

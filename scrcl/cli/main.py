@@ -17,7 +17,6 @@ from scrcl.cli import tell
 from scrcl.cli.arguments import degs_parser, run_parser
 from scrcl.config import override
 from scrcl.datasets import DEFAULTS, find
-from scrcl.results import RunFolder, bug_line, find_run, stored_name, user_line
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from scrcl.cli.arguments import Parser
     from scrcl.config import Config, Task
     from scrcl.experiment import Experiment
-    from scrcl.results import Existing
+    from scrcl.results import Existing, RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +81,8 @@ def guarded(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # noqa: BLE001  (a traceback helps no user)
+        from scrcl.results import bug_line, user_line  # noqa: PLC0415  (pandas)
+
         line = user_line(error)
         print(f"error: {line or bug_line(error, out)}", file=sys.stderr)
         return BAD_INPUT if line else INCOMPLETE
@@ -156,6 +157,8 @@ def draw_degs(args: argparse.Namespace) -> None:
             folder = run.path / "degs" / (f"seed_{seed}_{name}" if args.groupby is None else name)
             slice_key = run.settings.get("slice_key")
             if slice_key is not None and args.input is None:
+                from scrcl.results import stored_name  # noqa: PLC0415  (as above)
+
                 slice_key = stored_name(slice_key)
             question = replace(question, slice_key=slice_key)
         found = draw_markers(
@@ -171,6 +174,8 @@ def draw_degs(args: argparse.Namespace) -> None:
 
 def chosen_run(args: argparse.Namespace) -> RunFolder:
     """Find a run by the path of its folder, or by name; by default the newest of single cells."""
+    from scrcl.results import RunFolder, find_run  # noqa: PLC0415  (pandas, and --help needs none)
+
     if args.run is not None and Path(args.run).is_dir():
         run = RunFolder(Path(args.run))
         if run.seeds:
@@ -189,6 +194,7 @@ def _experiment(task: Task, args: argparse.Namespace) -> Experiment:
         Source,
         choose_config,
     )
+    from scrcl.results import RunFolder  # noqa: PLC0415  (as above)
 
     dataset = args.dataset or (None if args.input else DEFAULTS[task])
     source = Source(
@@ -213,6 +219,7 @@ def _experiment(task: Task, args: argparse.Namespace) -> Experiment:
         existing=_existing(args),
         progress=not args.quiet,
         report=not args.no_report,
+        figures=not args.no_figures,
         marker_file=args.markers,
     )
 

@@ -7,7 +7,6 @@ import math
 from typing import TYPE_CHECKING
 
 from scrcl.datasets import DATASETS
-from scrcl.results import find_runs, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,6 +84,8 @@ def list_of_datasets(data_dir: Path) -> str:
 
 def list_of_runs(results_dir: Path) -> str:
     """All runs with a finished seed, newest first, one a line."""
+    from scrcl.results import find_runs  # noqa: PLC0415  (pandas, and --help needs none)
+
     runs = find_runs(results_dir)
     if not runs:
         return f"no runs in {results_dir}"
@@ -105,6 +106,8 @@ def list_of_runs(results_dir: Path) -> str:
 def as_json(outcome: Outcome) -> str:
     """Summary of a run as one line."""
     run = outcome.run
+    from scrcl.results import plain  # noqa: PLC0415  (as above)
+
     content = {
         "task": run.path.parent.parent.name.lower(),
         "dataset": run.dataset,

@@ -313,8 +313,9 @@ def _finish(
     with attempts.part("result.h5ad"):
         result = annotated(data.adata, first, _params(run, config, first) | found)
     if result is not None:
-        with attempts.part("umap"):
-            add_layout(result)
+        if experiment.figures:
+            with attempts.part("umap"):
+                add_layout(result)
         if names is not None:
             with attempts.part("cluster_names.csv"):
                 writer.write_table("cluster_names.csv", names)
@@ -322,21 +323,28 @@ def _finish(
             result.obs[NAME] = suggested.astype("category")
         with attempts.part("result.h5ad"):
             writer.write_adata(result)
-        with attempts.part("figures"):
-            draw(
-                run,
-                result,
-                first,
-                labels=data.labels,
-                slice_key=data.slice_key,
-                tissue=config.task == "st",
-                part=attempts.part,
-            )
+        if experiment.figures:
+            with attempts.part("figures"):
+                draw(
+                    run,
+                    result,
+                    first,
+                    labels=data.labels,
+                    slice_key=data.slice_key,
+                    tissue=config.task == "st",
+                    part=attempts.part,
+                )
     metrics = {seed: run.load_metrics(seed) for seed in run.seeds}
     summary = summarize(metrics, {name: _agreement(run, name) for name in metrics[first.seed]})
     writer.finish(summary, complete=not attempts.failed)
     if experiment.report and result is not None:
-        write_up(run, result, slice_key=data.slice_key, part=attempts.part)
+        write_up(
+            run,
+            result,
+            slice_key=data.slice_key,
+            figures=experiment.figures,
+            part=attempts.part,
+        )
     return summary
 
 

@@ -23,7 +23,12 @@ FIGURES = ("dotplot", "umap_markers", "tissue_markers")
 
 
 def write_up(
-    run: RunFolder, adata: AnnData, *, slice_key: str | None = None, part: Part = nullcontext
+    run: RunFolder,
+    adata: AnnData,
+    *,
+    slice_key: str | None = None,
+    figures: bool = True,
+    part: Part = nullcontext,
 ) -> None:
     """Find the marker genes of the clusters, into ``markers/``, and write ``report.html``.
 
@@ -35,6 +40,8 @@ def write_up(
         What :func:`scrcl.results.annotated` returned.
     slice_key
         Column of ``obs`` that tells slices apart.
+    figures
+        Draw the marker genes, too.
     part
         Takes the name of a part and guards its making, see `scrcl.experiment.after.Attempts.part`.
 
@@ -44,9 +51,10 @@ def write_up(
         If the folder cannot be written and ``part`` does not guard it.
     """
     question = MarkerQuestion(slice_key=slice_key)
+    drawn = FIGURES if figures else ()
     with part("markers"):
         try:
-            draw_markers(adata, question, run.path / "markers", only=FIGURES, replace=True)
+            draw_markers(adata, question, run.path / "markers", only=drawn, replace=True)
         except InputError as error:
             if isinstance(error.__cause__, OSError):  # else the data have none
                 raise

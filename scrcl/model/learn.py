@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import torch
 
+from scrcl._memory import SHARE
 from scrcl.clustering import (
     Clustering,
     consensus_clusters,
@@ -43,8 +44,6 @@ LATENT_IF_UNKNOWN = 20
 """Width of the refined views while the number of clusters, the paper's choice, is to be found."""
 _COPIES_OF_X, _COPIES_OF_H = 3, 8
 """Arrays of cells x genes and of cells x hidden units that a step on all cells holds."""
-_SHARE_OF_MEMORY = 0.5
-"""Of the free memory that training may take."""
 N_SMOOTHED_COMPONENTS = 100
 """Components that are smoothed on a tissue: noise that smoothing removes must not be cut off before."""
 VOTING_VIEWS = ("e1", "e2")
@@ -170,7 +169,7 @@ def network_inputs(
         return prepared.sparse_inputs if size < n_obs else prepared.inputs
     needed = 4 * n_obs * (_COPIES_OF_X * n_genes + _COPIES_OF_H * config.model.n_hidden)
     free = free_memory(device)
-    if needed <= free * _SHARE_OF_MEMORY:
+    if needed <= free * SHARE:
         return prepared.inputs
     log.warning(
         "mini-batches: training on all %s cells at once takes some %.1f GB, and %.1f GB are free. "
