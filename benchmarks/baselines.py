@@ -73,7 +73,7 @@ def expression(
     target_sum
         Total of every cell; ``None``: the median of the totals.
     """
-    config = DataConfig(n_hvg=n_hvg, hvg_flavor="seurat", values="log", target_sum=target_sum)
+    config = DataConfig(n_hvg=n_hvg, hvg_flavor="seurat", model_input="log", target_sum=target_sum)
     done = preprocess(adata, config)
     return Expression(done.log_norm, done.kept)
 

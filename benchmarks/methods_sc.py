@@ -29,7 +29,7 @@ ABLATIONS: dict[str, dict[str, object]] = {
     "ours_no_hea": {"train.lambda_hea": 0.0},
     "ours_no_ndc": {"train.lambda_ndc": 0.0},
     "ours_no_cvc": {"train.lambda_cvc": 0.0},
-    "ours_counts": {"data.values": "counts"},
+    "ours_counts": {"data.model_input": "counts"},
     "ours_smooth22": {"data.n_smooth": (2, 2)},
     "ours_epochs60": {"train.n_epochs": 60},
     "ours_batch1024": {"train.batch_size": 1024},

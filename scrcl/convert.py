@@ -15,7 +15,7 @@ import pandas as pd
 from scrcl._validate import InputError
 from scrcl.data.read import read
 from scrcl.data.tables import read_obs
-from scrcl.results import atomic_path
+from scrcl.results import atomic_path, storable
 
 if TYPE_CHECKING:
     import os
@@ -76,6 +76,9 @@ def convert(
         adata.obs = pd.concat([adata.obs[known], table], axis=1)
     with atomic_path(target) as part:
         part.parent.mkdir(parents=True, exist_ok=True)
-        adata.write_h5ad(part, compression="gzip")
+        written, notes = storable(adata)
+        written.write_h5ad(part, compression="gzip")
+    for note in notes:
+        log.warning("%s", note)
     log.info("%s: %s cells x %s genes", target, f"{adata.n_obs:,}", f"{adata.n_vars:,}")
-    return adata
+    return written

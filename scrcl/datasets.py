@@ -14,11 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import anndata as ad
-import numpy as np
-import pandas as pd
-import scipy.sparse as sp
-
 from scrcl._keys import SPATIAL
 from scrcl._validate import InputError
 
@@ -26,6 +21,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
+    import anndata as ad
+    import numpy as np
     from numpy.typing import NDArray
 
 _CELL_BLAST = "Cell BLAST's download page, https://cblast.gao-lab.org/download"
@@ -125,6 +122,8 @@ def simulated_tissue(
     Counts, ``(n_obs, n_genes)``; ``obs["domain"]``: the band of each spot, all of one size;
     ``obsm["spatial"]``: x and y; ``uns["provenance"]``: that it is simulated.
     """
+    import numpy as np  # noqa: PLC0415  (slow, and names of sets need none)
+
     rng = np.random.default_rng(seed)
     n_cols = int(np.ceil(np.sqrt(n_obs)))
     row, col = np.divmod(np.arange(n_obs), n_cols)
@@ -149,6 +148,8 @@ def simulated_cells(
     Counts, ``(n_obs, n_genes)``; ``obs["cell_type1"]``: the type of each cell, ``n_types`` of
     them; ``uns["provenance"]``: that it is simulated.
     """
+    import numpy as np  # noqa: PLC0415  (slow, and names of sets need none)
+
     rng = np.random.default_rng(seed)
     share = 1.0 / np.arange(1, n_types + 1)
     edges = np.cumsum(share / share.sum()) * n_obs
@@ -167,6 +168,11 @@ def _simulate(
 
     Spots and cells differ in depth by a factor of about two, as in droplet data.
     """
+    import anndata as ad  # noqa: PLC0415  (as above)
+    import numpy as np  # noqa: PLC0415  (as above)
+    import pandas as pd  # noqa: PLC0415  (as above)
+    import scipy.sparse as sp  # noqa: PLC0415  (as above)
+
     n_obs, n_groups = groups.size, int(groups.max()) + 1
     n_markers = max(1, min(n_genes // 40, n_genes // n_groups))
     profile = np.tile(rng.lognormal(-1.0, 1.0, n_genes), (n_groups, 1))

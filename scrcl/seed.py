@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psutil
 import torch
 
+from scrcl import _memory
 from scrcl._validate import InputError, check_one_of
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -83,4 +83,4 @@ def free_memory(device: torch.device) -> int:
     """Bytes that can be had on the device; of MPS, whose memory is the machine's, those of the CPU."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+    return _memory.free_memory()

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from scrcl._validate import InputError
 from scrcl.checkpoint import Checkpoint, identify
 from scrcl.config import ModelConfig, TrainConfig
+from scrcl.nn.adam import Adam
 from scrcl.nn.inputs import Inputs
 from scrcl.nn.losses import Losses, combine
 from scrcl.nn.minibatch import SparseInputs
@@ -177,7 +178,7 @@ class Trainer:
         self.cfg = cfg
         self.temperature = temperature
         self.history: list[dict[str, float]] = []
-        self.optimizer = torch.optim.Adam(
+        self.optimizer = Adam(
             model.parameters(),
             lr=cfg.lr,
             weight_decay=cfg.weight_decay,
@@ -245,7 +246,7 @@ class Trainer:
 
     def update(self, total: Tensor) -> None:
         """Take one optimiser step down the gradient of the total loss."""
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         torch.autograd.backward(total)
         for parameter in self.model.parameters():
             if parameter.grad is not None:
@@ -272,7 +273,7 @@ class Trainer:
                 msg = (
                     f"train: got a loss of {values['total']} at epoch {epoch} ({values}), wanted "
                     f"a finite one. Try a smaller train.lr (now {self.cfg.lr:g}), a higher "
-                    "model.temperature or data.values: log."
+                    "model.temperature or data.model_input: log."
                 )
                 raise InputError(msg)
             self.history.append({"epoch": epoch, **values})

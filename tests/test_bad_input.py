@@ -148,7 +148,7 @@ def test_log_values_are_noticed_and_take_the_right_path(
 ) -> None:
     error = passed(runner, logged(adata_sc))
 
-    assert "X holds log-normalised values: not normalised again" in error
+    assert "natural log: not normalised again" in error
     assert "log values are the model input" in error
 
 

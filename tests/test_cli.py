@@ -198,12 +198,14 @@ def test_quiet_prints_nothing_but_the_json_line(runner: Runner, adata_sc: ad.Ann
 
 def test_flags_land_in_the_saved_configuration(runner: Runner, adata_sc: ad.AnnData) -> None:
     flags = ("--epochs", 3, "--selection", "min_loss", "--precision", "bfloat16")
+    flags += ("--values", "counts")
     flags += ("--set", "dropout=0.5", "--set", "lr=1e-5")
 
     run = runner.fast("sc", adata_sc, *flags)
 
     saved = (run / "config.yaml").read_text()
     wanted = ("n_epochs: 3", "selection: min_loss", "precision: bfloat16", "dropout: 0.5")
+    wanted += ("values: counts",)
     for line in (*wanted, "lr: 1.0e-05"):
         assert line in saved
 

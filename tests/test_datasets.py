@@ -5,9 +5,9 @@ import pytest
 
 from scrcl import datasets
 from scrcl._validate import InputError
+from scrcl.data.evidence import conclude
 from scrcl.data.labels import labels
 from scrcl.data.read import read
-from scrcl.data.values import detect_values
 
 
 def test_all_sets_of_the_paper_and_two_that_need_no_file_are_registered():
@@ -68,7 +68,7 @@ def test_a_simulated_tissue_says_that_it_is_one():
     adata = datasets.simulated_tissue(n_obs=90, n_genes=50, n_domains=3)
     assert adata.shape == (90, 50)
     assert adata.uns["provenance"].startswith("Simulated by")
-    assert detect_values(adata.X) == "counts"
+    assert conclude(adata.X).kind == "counts"
     assert adata.obs["domain"].value_counts().tolist() == [30, 30, 30]
 
 

@@ -174,7 +174,7 @@ def test_a_run_leaves_what_the_layout_says(runner: Runner, adata_sc: ad.AnnData)
     seed_files += ["history.csv", "metrics.json", "model/model.json", "model/model.safetensors"]
     seed_files += ["module_activity.csv"]
     assert sorted(tree(run)) == [
-        *("config.yaml", "env.json", "result.h5ad"),
+        *("config.yaml", "env.json", "qc.csv", "result.h5ad"),
         *(f"seed_{seed}/{name}" for seed in (1, 2) for name in seed_files),
         "summary.csv",
     ]

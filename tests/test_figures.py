@@ -11,6 +11,7 @@ import pytest
 from scrcl._validate import InputError
 from scrcl.experiment.figures import draw
 from scrcl.results import RunFolder, SeedResult, annotated
+from tests.running import Runner
 
 pytestmark = pytest.mark.xdist_group("umap")  # which is compiled once in a process
 
@@ -93,3 +94,16 @@ def test_a_folder_for_figures_that_cannot_be_written_is_said_in_one_line(
 
     with pytest.raises(InputError, match="output: cannot write"):
         draw(RunFolder(tmp_path), annotated(adata_st, seed, {}), seed)
+
+
+def test_without_figures_nothing_is_laid_out_or_drawn(
+    adata_sc: ad.AnnData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runner = Runner(tmp_path, capsys)
+
+    run = runner.fast("sc", adata_sc, "--n-clusters", 3, "--no-figures")
+
+    assert not list(run.rglob("*.png"))
+    assert "X_scrcl_umap" not in ad.read_h5ad(run / "result.h5ad").obsm
+    assert (run / "markers" / "markers.csv").is_file()
+    assert "<img" not in (run / "report.html").read_text("utf-8")

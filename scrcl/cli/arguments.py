@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias, get_args
 
 from scrcl import __version__
 from scrcl._validate import InputError
+from scrcl.config.sections import Said
 
 if TYPE_CHECKING:
     from scrcl.config import Task
@@ -61,6 +62,11 @@ def add_run(parser: argparse.ArgumentParser, task: Task) -> None:
     _add_output(parser)
     parser.add_argument(
         "--no-report", action="store_true", help="leave marker genes and report.html out"
+    )
+    parser.add_argument(
+        "--no-figures",
+        action="store_true",
+        help="leave all figures and the layout of the cells out",
     )
     parser.add_argument("--resume", action="store_true", help="keep the seeds that are done")
     parser.add_argument("--json", action="store_true", help="last line on stdout: summary as JSON")
@@ -118,6 +124,11 @@ def _add_data(parser: argparse.ArgumentParser, task: Task) -> None:
     add_data_dir(group)
     group.add_argument("--download", action="store_true", help="download the set if it is missing")
     group.add_argument("--label-key", metavar="KEY", help="column of obs to score against")
+    group.add_argument(
+        "--values",
+        choices=get_args(Said),
+        help="what the matrix holds, where that cannot be told from it (auto)",
+    )
     if task == "sc":
         group.add_argument(
             "--batch-key", metavar="KEY", help="column of obs with batches to be brought together"

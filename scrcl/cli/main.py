@@ -17,57 +17,83 @@ from scrcl.cli import printing
 from scrcl.cli.arguments import degs_parser, run_parser
 from scrcl.config import override
 from scrcl.datasets import DEFAULTS, find
-from scrcl.results import RunFolder, find_run
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
 
+    from scrcl.cli.arguments import Parser
     from scrcl.config import Config, Task
     from scrcl.experiment import Experiment
-    from scrcl.results import Existing
+    from scrcl.results import Existing, RunFolder
 
 log = logging.getLogger(__name__)
 
-BAD_INPUT, INTERRUPTED = 2, 130
+INCOMPLETE, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 def main_sc(argv: Sequence[str] | None = None) -> int:
     """Run ``runSC.py``."""
-    return guarded(lambda: run("sc", run_parser("sc").parse_args(argv)))
+    return guarded(run_parser("sc"), argv, lambda args: run("sc", args))
 
 
 def main_st(argv: Sequence[str] | None = None) -> int:
     """Run ``runST.py``."""
-    return guarded(lambda: run("st", run_parser("st").parse_args(argv)))
+    return guarded(run_parser("st"), argv, lambda args: run("st", args))
 
 
 def main_degs(argv: Sequence[str] | None = None) -> int:
     """Run ``draw_DEGs.py``."""
-    return guarded(lambda: draw_degs(degs_parser().parse_args(argv)))
+    return guarded(degs_parser(), argv, draw_degs)
 
 
-def guarded(command: Callable[[], None]) -> int:
-    """Run a command; what a user can cause becomes one line on stderr."""
+def guarded(
+    parser: Parser, argv: Sequence[str] | None, command: Callable[[argparse.Namespace], int | None]
+) -> int:
+    """Parse arguments and run a command on them; no exception leaves this.
+
+    Parameters
+    ----------
+    parser
+        Of the command.
+    argv
+        Its arguments; ``None``: those of this process.
+    command
+        Returns an exit code other than 0, or ``None``.
+
+    Returns
+    -------
+    The exit code: 2 after one line on what the user can mend; 1 after one line on a fault of scrcl,
+    which names a file with the traceback, or if a part of what was asked for could not be made; 130
+    after an interruption.
+    """
+    out = None
     try:
-        command()
+        args = parser.parse_args(argv)
+        out = getattr(args, "out", None)
+        with warnings_in_log():
+            code = command(args)
         sys.stdout.flush()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
     except KeyboardInterrupt:
         print("interrupted: --resume goes on with the seeds that are missing", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+        return 0
+    except Exception as error:  # noqa: BLE001  (a traceback helps no user)
+        from scrcl.results import bug_line, user_line  # noqa: PLC0415  (pandas)
+
+        line = user_line(error)
+        print(f"error: {line or bug_line(error, out)}", file=sys.stderr)
+        return BAD_INPUT if line else INCOMPLETE
+    return code or 0
 
 
-def run(task: Task, args: argparse.Namespace) -> None:
-    """Cluster what the arguments of `arguments.add_run` say."""
+def run(task: Task, args: argparse.Namespace) -> int:
+    """Cluster what the arguments of `arguments.add_run` say; return the exit code."""
     if args.list:
         print(printing.list_of_datasets(args.data_dir))
-        return
+        return 0
     from scrcl.distributed import processes  # noqa: PLC0415  (as above)
     from scrcl.experiment import (  # noqa: PLC0415  (seconds, and --list needs none)
         run_experiment,
@@ -83,12 +109,15 @@ def run(task: Task, args: argparse.Namespace) -> None:
         with processes(device, one_only=experiment.one_process_only) as number:
             if number:
                 take_part(experiment)
-                return
+                return 0
             outcome = run_experiment(experiment)
     if not args.quiet:
         print(printing.closing_table(outcome))
     if args.json:
         print(printing.as_json(outcome))
+    if outcome.failed:
+        print(f"error: {printing.what_failed(outcome)}", file=sys.stderr)
+    return INCOMPLETE if outcome.failed else 0
 
 
 def _download(args: argparse.Namespace) -> None:
@@ -127,7 +156,12 @@ def draw_degs(args: argparse.Namespace) -> None:
             log.info("run: %s, seed %d", run.path, seed)
             adata = load_clustered(run, seed, args.input)
             folder = run.path / "degs" / (f"seed_{seed}_{name}" if args.groupby is None else name)
-            question = replace(question, slice_key=run.settings.get("slice_key"))
+            slice_key = run.settings.get("slice_key")
+            if slice_key is not None and args.input is None:
+                from scrcl.results import stored_name  # noqa: PLC0415  (as above)
+
+                slice_key = stored_name(slice_key)
+            question = replace(question, slice_key=slice_key)
         found = draw_markers(
             adata, question, folder, file_format=args.format, replace=args.overwrite
         )
@@ -141,6 +175,8 @@ def draw_degs(args: argparse.Namespace) -> None:
 
 def chosen_run(args: argparse.Namespace) -> RunFolder:
     """Find a run by the path of its folder, or by name; by default the newest of single cells."""
+    from scrcl.results import RunFolder, find_run  # noqa: PLC0415  (pandas, and --help needs none)
+
     if args.run is not None and Path(args.run).is_dir():
         run = RunFolder(Path(args.run))
         if run.seeds:
@@ -159,6 +195,7 @@ def _experiment(task: Task, args: argparse.Namespace) -> Experiment:
         InputSpec,
         choose_config,
     )
+    from scrcl.results import RunFolder  # noqa: PLC0415  (as above)
 
     dataset = args.dataset or (None if args.input else DEFAULTS[task])
     source = InputSpec(
@@ -183,6 +220,7 @@ def _experiment(task: Task, args: argparse.Namespace) -> Experiment:
         existing=_existing(args),
         progress=not args.quiet,
         report=not args.no_report,
+        figures=not args.no_figures,
         marker_file=args.markers,
     )
 
@@ -196,6 +234,8 @@ def _override(config: Config, args: argparse.Namespace) -> Config:
         values["train.precision"] = args.precision
     if args.selection is not None:
         values["train.selection"] = args.selection
+    if args.values is not None:
+        values["data.values"] = args.values
     if getattr(args, "official_filter", False):
         values["data.drop_unlabelled"] = True
     return override(override(config, values), dict(args.set))
@@ -206,6 +246,23 @@ def _existing(args: argparse.Namespace) -> Existing:
         msg = "got both --resume and --overwrite, wanted one: keep the finished seeds, or do not."
         raise InputError(msg)
     return "resume" if args.resume else "overwrite" if args.overwrite else "refuse"
+
+
+@contextmanager
+def warnings_in_log() -> Iterator[None]:
+    """Keep warnings of libraries off the screen, unless ``-W`` or PYTHONWARNINGS asks for them."""
+    if sys.warnoptions:
+        yield
+        return
+    log = logging.getLogger("py.warnings")
+    handler = logging.NullHandler()
+    log.addHandler(handler)
+    logging.captureWarnings(True)  # noqa: FBT003  (its only argument)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)  # noqa: FBT003
+        log.removeHandler(handler)
 
 
 @contextmanager

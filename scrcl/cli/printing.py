@@ -7,7 +7,6 @@ import math
 from typing import TYPE_CHECKING
 
 from scrcl.datasets import DATASETS
-from scrcl.results import find_runs, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 
 _SCORES = {"acc": "ACC", "nmi": "NMI", "ari": "ARI", "f1": "macro-F1", "n_clusters": "clusters"}
 _GENES_TOLD = 5
+OF_SEED = {"model", "gene associations", "scores"}
+"""Parts of a seed, which is not taken up again once it is there."""
 
 
 def closing_table(outcome: Outcome) -> str:
@@ -37,6 +38,21 @@ def closing_table(outcome: Outcome) -> str:
         for _, row in outcome.summary.iterrows()
     ]
     return "\n".join(["", title, *_aligned([header, *rows]), f"-> {run.path}"])
+
+
+def what_failed(outcome: Outcome) -> str:
+    """Say what a run lacks, what there is all the same, and how to go on."""
+    run = outcome.run
+    clusters = ", ".join(str(run.path / f"seed_{seed}" / "clusters.csv") for seed in outcome.seeds)
+    how = (
+        "--overwrite makes all of it anew"
+        if OF_SEED.intersection(outcome.failed)
+        else "--resume makes the rest without training again"
+    )
+    return (
+        f"not made: {', '.join(outcome.failed)} (see above). The clusters are in {clusters}. Once "
+        f"the cause is mended, {how}."
+    )
 
 
 def marker_table(markers: Markers) -> str:
@@ -68,6 +84,8 @@ def list_of_datasets(data_dir: Path) -> str:
 
 def list_of_runs(results_dir: Path) -> str:
     """All runs with a finished seed, newest first, one a line."""
+    from scrcl.results import find_runs  # noqa: PLC0415  (pandas, and --help needs none)
+
     runs = find_runs(results_dir)
     if not runs:
         return f"no runs in {results_dir}"
@@ -88,6 +106,8 @@ def list_of_runs(results_dir: Path) -> str:
 def as_json(outcome: Outcome) -> str:
     """Summary of a run as one line."""
     run = outcome.run
+    from scrcl.results import plain  # noqa: PLC0415  (as above)
+
     content = {
         "task": run.path.parent.parent.name.lower(),
         "dataset": run.dataset,
@@ -99,6 +119,7 @@ def as_json(outcome: Outcome) -> str:
         "n_genes": outcome.n_genes,
         "protocols": outcome.summary.set_index("protocol").to_dict("index"),
         "notes": outcome.notes,
+        "failed": outcome.failed,
     }
     return json.dumps(plain(content))
 

@@ -38,12 +38,13 @@ class Command:
 
     about: str
     add_flags: Callable[[Parser], None]
-    run: Callable[[argparse.Namespace], None]
+    run: Callable[[argparse.Namespace], int | None]
+    """Returns an exit code other than 0, or ``None``."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``scrcl``; return the exit code."""
-    return guarded(lambda: _dispatch(argv))
+    return guarded(program_parser(), argv, lambda args: COMMANDS[args.command].run(args))
 
 
 def program_parser() -> Parser:
@@ -55,11 +56,6 @@ def program_parser() -> Parser:
         own = commands.add_parser(name, help=about, description=command.about, allow_abbrev=False)
         command.add_flags(own)
     return parser
-
-
-def _dispatch(argv: Sequence[str] | None) -> None:
-    args = program_parser().parse_args(argv)
-    COMMANDS[args.command].run(args)
 
 
 def _add_fetch(parser: Parser) -> None:

@@ -108,7 +108,7 @@ def split_evidence(found: Consensus, expression: Expression, *, seed: int) -> pd
     counts = below @ found.sizes
     left, right = merges.T
     distance, null, deviation = _distances(merges, leaves, counts, expression.components, seed=seed)
-    n_genes, genes = _telling_genes(merges, below, leaves, counts, expression)
+    n_genes, genes = _telling_genes(found, below, counts, expression)
     excess = (distance - null) / np.maximum(deviation, 1e-12)
     table = pd.DataFrame(
         {
@@ -278,18 +278,14 @@ def _distance_of(points: NDArray[np.float64], side: NDArray[np.bool_]) -> float:
 
 
 def _telling_genes(
-    merges: NDArray[np.intp],
-    below: NDArray[np.intp],
-    leaves: NDArray[np.intp],
-    counts: NDArray[np.intp],
-    expression: Expression,
+    found: Consensus, below: NDArray[np.intp], counts: NDArray[np.intp], expression: Expression
 ) -> tuple[NDArray[np.intp], list[str]]:
-    """Number of genes that tell the sides apart, and the names of the best."""
-    X = expression.log_norm
+    """Count the genes that tell the sides apart, and name the best."""
+    X, merges, leaves = expression.log_norm, found.merges, found.leaves
     if not len(merges):
         return np.zeros(0, dtype=np.intp), []
     members = sp.csr_matrix((np.ones(len(leaves)), (leaves, np.arange(len(leaves)))))
-    sums, squares, found = (
+    sums, squares, present = (
         below @ np.asarray((members @ part).toarray()) for part in (X, X.multiply(X), X > 0)
     )
     n = counts[:, None].astype(np.float64)
@@ -299,7 +295,7 @@ def _telling_genes(
     shift = means[left] - means[right]  # (n_splits, n_genes)
     pooled = (scatter[left] + scatter[right]) / np.maximum(n[left] + n[right] - 2, 1) + 1e-9
     p_values = _welch(shift, pooled, (scatter[left], n[left]), (scatter[right], n[right]))
-    detection = np.where(shift > 0, (found / n)[left], (found / n)[right])
+    detection = np.where(shift > 0, (present / n)[left], (present / n)[right])
     tells = (
         (np.abs(shift) >= MIN_LOG2_FOLD * np.log(2))
         & (false_discovery_control(p_values, axis=1) <= MAX_ADJUSTED_P)

@@ -17,7 +17,7 @@ from scrcl.clustering.result import Clustering
 
 SMALLEST = 5
 """Cells that a group needs to be a cluster of its own as long as better splits are left."""
-DEPTH, EXPLAINED = "auc_total_counts", 0.99
+DEPTH, EXPLAINED = "auc_n_counts", 0.99
 """Column of the splits, and the area from which a covariate alone explains a split."""
 MIN_GENES = 5
 """Genes that have to tell the sides of a split apart: one or two alone make no type."""
@@ -287,7 +287,7 @@ class ClusterTree:
 
 
 def by_weight(clusters: NDArray[np.intp], leaves: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Number clusters of leaves 0, 1, ... from the largest to the smallest in cells, (n_leaves,)."""
+    """Renumber clusters of leaves 0, 1, ... from the largest to the smallest, (n_leaves,)."""
     cells = by_size(clusters[leaves])
     numbered = np.zeros(len(clusters), dtype=np.intp)
     numbered[leaves] = cells

@@ -54,6 +54,10 @@ def config_from_text(text: str, task: Task) -> Config:
     if not isinstance(values, dict):
         msg = f"config: got {values!r}, wanted a mapping with keys among {list(SECTIONS)}."
         raise InputError(msg)
+    data = values.get("data")
+    if isinstance(data, dict) and "values" in data and "model_input" not in data:
+        # Written before the network's input got a name of its own.
+        values = values | {"data": data | {"model_input": data["values"], "values": "auto"}}
     return _apply(paper_defaults(task), values)
 
 

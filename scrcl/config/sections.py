@@ -8,6 +8,7 @@ from scrcl._validate import InputError, check_one_of
 from scrcl.config.methods import METHODS
 
 Task: TypeAlias = Literal["sc", "st"]
+Said: TypeAlias = Literal["auto", "counts", "log", "log2", "linear"]
 Count: TypeAlias = Annotated[int, Bound(low=0)]
 Size: TypeAlias = Annotated[int, Bound(low=1)]
 Amount: TypeAlias = Annotated[float, Bound(low=0)]
@@ -29,6 +30,9 @@ class DataConfig:
         Total that the counts of every cell are brought to before the logarithm; None: the median
         of the cells' totals.
     values
+        What the matrix holds: ``counts``, ``log`` (natural), ``log2`` or ``linear`` values (RPKM and
+        the like); ``auto``: told from the numbers.
+    model_input
         Model input X: raw ``counts``, ``log`` (log1p of counts per ``target_sum``) or ``scaled``
         (log divided by each gene's SD, clipped at 10).
     graph
@@ -69,7 +73,8 @@ class DataConfig:
     n_hvg: Count = 2000
     hvg_flavor: Literal["seurat", "seurat_v3"] = "seurat"
     target_sum: Positive | None = 10_000.0
-    values: Literal["counts", "log", "scaled"] = "counts"
+    values: Said = "auto"
+    model_input: Literal["counts", "log", "scaled"] = "counts"
     graph: Literal["expression", "spatial"] = "expression"
     graph_metric: Literal["cosine", "euclidean"] = "cosine"
     neighbor_search: Literal["descent", "faiss"] = "descent"
@@ -231,7 +236,7 @@ def paper_defaults(task: Task) -> Config:
         data=DataConfig(
             n_hvg=3000,
             hvg_flavor="seurat_v3",
-            values="scaled",
+            model_input="scaled",
             graph="spatial",
             graph_metric="euclidean",
             drop_unlabelled=True,

@@ -8,7 +8,7 @@ import anndata as ad
 import pandas as pd
 import scipy.sparse as sp
 
-from scrcl._keys import SPATIAL, SPATIAL_GRAPH
+from scrcl._keys import PARAMS, SPATIAL, SPATIAL_GRAPH
 from scrcl._validate import check_key
 from scrcl.data.lazy import load
 from scrcl.data.prepared import HIGHLY_VARIABLE, embedding, highly_variable, neighbor_graph
@@ -28,6 +28,8 @@ def bare(
     cfg: DataConfig | None = None,
 ) -> ad.AnnData:
     """Expression, positions, their graph and some columns of ``obs``; matrices in memory are shared.
+
+    Of ``uns``, what says of which kind the values are is kept, too.
 
     Parameters
     ----------
@@ -59,7 +61,9 @@ def bare(
         obsp[cfg.neighbors_key] = neighbor_graph(adata, cfg.neighbors_key)
     if layer is not None:
         X = check_key(dict(adata.layers), layer, "layer", hint="Check its name.")
-        return ad.AnnData(_as_matrix(X), obs=obs, var=names, obsm=obsm, obsp=obsp)
+        return ad.AnnData(
+            _as_matrix(X), obs=obs, var=names, obsm=obsm, obsp=obsp, uns=_about_values(adata)
+        )
     raw = adata.raw
     return ad.AnnData(
         _as_matrix(adata.X),
@@ -67,10 +71,17 @@ def bare(
         var=names,
         obsm=obsm,
         obsp=obsp,
+        uns=_about_values(adata),
         # anndata 0.13 counts X among the layers, under None.
         layers={key: _as_matrix(adata.layers[key]) for key in adata.layers if key is not None},
         raw=None if raw is None else {"X": _as_matrix(raw.X), "var": raw.var[[]]},
     )
+
+
+def _about_values(adata: ad.AnnData) -> dict[str, Any]:
+    kept: dict[str, Any] = {"log1p": dict(adata.uns["log1p"])} if "log1p" in adata.uns else {}
+    said = adata.uns.get(PARAMS, {}).get("values")
+    return kept if said is None else kept | {PARAMS: {"values": said}}
 
 
 def _as_matrix(matrix: Any) -> Any:

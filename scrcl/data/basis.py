@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from scrcl.data.values import Kind
+    from scrcl.config.sections import Said
+    from scrcl.data.look import Kind
+    from scrcl.data.values import Values
 
     CSR: TypeAlias = sp.csr_matrix
 
@@ -32,6 +34,8 @@ MIN_FOUND = 0.4
 """Smallest share of the model's genes that new cells must have; docs/new_cells.md has the figures."""
 _MANY_FOUND = 0.9
 _BLOCK = 4_096  # cells
+# Factor between the totals of new and training cells from which on they are brought together.
+_SAME_TOTAL, _OTHER_TOTAL = 1.5, 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +47,8 @@ class Basis:
     kind
         What the training values were.
     target_sum
-        Total that every cell was brought to; ``None``: the values were logarithms.
+        Total that every cell was brought to; of logarithms: the median total of what they were taken
+        of, ``None`` in models of before it was kept.
     median_total
         Of the cells, before that; ``None``: the values were logarithms.
     all_genes, shares
@@ -143,17 +148,18 @@ class NewCells:
         return dense
 
 
-def match_genes(adata: AnnData, basis: Basis) -> GeneMatch:
+def match_genes(adata: AnnData, basis: Basis, *, values: Said = "auto") -> GeneMatch:
     """Find the model's genes by name, in the matrix that `new_cells` would take."""
-    return _match(basis, unique_names(find_values(adata).var_names, "gene", []))
+    return _match(basis, unique_names(find_values(adata, values).var_names, "gene", []))
 
 
-def new_cells(adata: AnnData, basis: Basis) -> NewCells:
+def new_cells(adata: AnnData, basis: Basis, *, values: Said = "auto") -> NewCells:
     """Bring new cells to the values of the training cells.
 
     Counts are brought to the training's total. If the new data do not have all the genes that were
     counted there, to the share of that total which the common genes had: a panel of genes then gives
-    the same log values as the whole transcriptome.
+    the same log values as the whole transcriptome. Logarithms of cells that were brought to another
+    total than the training's are undone, and made anew; to another base they are brought to its own.
 
     Raises
     ------
@@ -162,9 +168,10 @@ def new_cells(adata: AnnData, basis: Basis) -> NewCells:
         brought to those of the training cells.
     """
     check_adata(adata)
-    values = find_values(adata)
-    _check_kind(values.kind, values.source, basis)
-    names = unique_names(values.var_names, "gene", [])
+    found = find_values(adata, values)
+    log.info("%s", found.line)
+    _check_kind(found, basis)
+    names = unique_names(found.var_names, "gene", [])
     match = _match(basis, names)
     if match.share < MIN_FOUND:
         msg = (
@@ -177,16 +184,19 @@ def new_cells(adata: AnnData, basis: Basis) -> NewCells:
     places = np.flatnonzero(columns >= 0)
     common = names.get_indexer(basis.all_genes)
     counted = common >= 0
+    is_log = found.kind == "log"
     by_cell = each_block(
-        values.X[:, common[counted]], lambda rows: np.asarray(rows.sum(1), np.float64).ravel()
+        found.X[:, common[counted]],
+        lambda rows: np.asarray((rows.expm1() if is_log else rows).sum(1), np.float64).ravel(),
     )
     totals = np.concatenate(by_cell)
     kept = totals > 0
-    chosen = in_memory(values.X[:, columns[places]])[kept]
-    logs = chosen
-    if values.kind != "log":
-        target = (basis.target_sum or 1e4) * basis.shares[counted].sum()
-        logs = chosen.copy()
+    chosen = in_memory(found.X[:, columns[places]])[kept]
+    target = (basis.target_sum or 1e4) * basis.shares[counted].sum()
+    if is_log and not _is_other_total(found, totals[kept], target, basis):
+        logs = chosen
+    else:
+        logs = chosen.expm1() if is_log else chosen.copy()
         per_value = np.repeat(target / totals[kept], np.diff(logs.indptr))
         logs.data = np.log1p(logs.data * per_value).astype(np.float32)
     return NewCells(log=logs, counts=chosen, places=places, kept=kept, basis=basis, match=match)
@@ -197,17 +207,33 @@ def _match(basis: Basis, names: pd.Index) -> GeneMatch:
     return GeneMatch(share=float(found.mean()), missing=[str(g) for g in basis.genes[~found]])
 
 
-def _check_kind(kind: Kind, source: str, basis: Basis) -> None:
-    if basis.model_input == "counts" and kind != "counts":
+def _check_kind(values: Values, basis: Basis) -> None:
+    if basis.model_input == "counts" and values.kind != "counts":
         msg = (
-            f"{source}: got {kind} values, wanted counts, because the model was trained on counts. "
-            "Keep them in X, .raw or layers['counts']."
+            f"{values.source}: got {values.kind} values, wanted counts, because the model was trained "
+            f"on counts ({values.line}). Keep them in X, .raw or layers['counts']."
         )
         raise InputError(msg)
-    if (kind == "log") != (basis.kind == "log"):
-        log.warning(
-            "%s holds %s values and the model was trained on %s: their logarithms may differ in scale",
-            source,
-            kind,
-            basis.kind,
-        )
+
+
+def _is_other_total(
+    values: Values, totals: NDArray[np.float64], target: float, basis: Basis
+) -> bool:
+    """Tell whether logarithms are of cells that were brought to another total than the training's.
+
+    Where every cell has the same total, a few per cent count; where not all genes are there, cells
+    differ anyway, and only a factor does.
+    """
+    if basis.target_sum is None or not totals.size:
+        return False
+    ratio = float(np.median(totals)) / target
+    factor = _SAME_TOTAL if values.about.total is not None else _OTHER_TOTAL
+    if 1 / factor < ratio < factor:
+        return False
+    log.warning(
+        "%s: logarithms of cells of %s in all, the model's are of %s: brought to these",
+        values.source,
+        f"{np.median(totals):,.4g}",
+        f"{target:,.4g}",
+    )
+    return True

@@ -27,7 +27,7 @@ def log_expression(adata: ad.AnnData) -> ad.AnnData:
     """Return log-normalised expression of all genes, with the cells' ``obs``.
 
     Counts are brought to 10,000 per cell and log1p; log-normalised values are taken as they are
-    (brought to the natural base if ``uns["log1p"]`` names another). The matrix is found as in
+    (brought to the natural base if they have another). The matrix is found as in
     :func:`scrcl.data.values.find_values`, so a scaled ``X`` falls back on ``.raw``.
 
     Parameters
@@ -48,12 +48,7 @@ def log_expression(adata: ad.AnnData) -> ad.AnnData:
     values = find_values(adata)
     var = pd.DataFrame(index=unique_names(values.var_names, "gene", []))
     expression = ad.AnnData(in_memory(values.X), obs=adata.obs.copy(), var=var)
-    if values.kind != "log":
-        return log_normalize(expression)
-    base = adata.uns.get("log1p", {}).get("base")
-    if base is not None:
-        expression.X = expression.X * np.float32(np.log(base))
-    return expression
+    return expression if values.kind == "log" else log_normalize(expression)
 
 
 def gene_names(adata: ad.AnnData) -> pd.Index:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import h5py
 import numpy as np
-import psutil
 import scipy.sparse as sp
 
+from scrcl._memory import fits, free_memory
 from scrcl._validate import InputError
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ MAX_LOADED = 50_000
 """Cells that are loaded of data on disk where genes are tested and drawn."""
 _COPIES = 3
 """Of a matrix that preprocessing in memory holds at the same time."""
-_SHARE_OF_MEMORY = 0.5
-"""Of the free memory that these may take."""
 
 
 def is_lazy(X: Any) -> bool:
@@ -135,7 +133,7 @@ def open_large(path: Path) -> ad.AnnData | None:
         "%s: its matrices take %.1f GB and %.1f GB are free, so they are read from disk in blocks",
         path.name,
         size / 1e9,
-        psutil.virtual_memory().available / 1e9,
+        free_memory() / 1e9,
     )
 
     def read(reader: Any, name: str, element: Any, *, iospec: Any) -> Any:
@@ -176,5 +174,4 @@ def _size(element: Any) -> int:
 
 
 def _fits(size: int) -> bool:
-    free: int = psutil.virtual_memory().available
-    return size * _COPIES <= free * _SHARE_OF_MEMORY
+    return fits(size * _COPIES)

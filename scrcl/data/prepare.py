@@ -54,6 +54,7 @@ class Prepared:
     basis: Basis  # how to bring other cells to the same values
     slices: NDArray[np.str_] | None = None  # (n_kept,) slice of each cell; None: one slice
     rep: NDArray[np.float32] | None = None  # (n_kept, width) embedding to be one more view
+    quality: pd.DataFrame | None = None  # (n_obs,) see `scrcl.data.quality`; None: no counts
 
     @cached_property
     def inputs(self) -> Inputs:
@@ -141,6 +142,7 @@ def prepare(
         basis=genes.basis,
         slices=slices,
         rep=None if cfg.use_rep is None else embedding(adata, cfg.use_rep)[genes.kept],
+        quality=genes.quality,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import anndata as ad
@@ -15,6 +16,7 @@ from scrcl.data.basis import MAX_SCALED, Basis
 from scrcl.data.genes import select_genes
 from scrcl.data.lazy import each_block, in_memory, is_lazy
 from scrcl.data.prepared import marked_genes
+from scrcl.data.quality import quality
 from scrcl.data.validate import check_adata, grouping, unique_names
 from scrcl.data.values import Values, find_values
 
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
 
     CSR: TypeAlias = sp.csr_matrix
 
+log = logging.getLogger(__name__)
+
 TARGET_SUM = 1e4  # counts per cell after normalisation
+MIN_GROUP = 2  # cells of a batch or slice
 
 
 class Preprocessed(NamedTuple):
@@ -36,6 +41,7 @@ class Preprocessed(NamedTuple):
     kept: NDArray[np.bool_]  # (n_obs,) cells of the input that take part
     notes: list[str]  # what was found, dropped or done otherwise than asked
     basis: Basis  # how to bring other cells to the same values
+    quality: pd.DataFrame | None  # (n_obs,) table of `scrcl.data.quality`; None: no counts
 
 
 def preprocess(
@@ -48,7 +54,7 @@ def preprocess(
     """Filter cells and genes, normalise, choose variable genes and make the model input.
 
     scRNA-seq, as in the paper: cells and genes without a count are dropped, each cell is brought to
-    10,000 counts, log1p, ``cfg.n_hvg`` genes by ``cfg.hvg_flavor``. ``cfg.values`` says what of
+    10,000 counts, log1p, ``cfg.n_hvg`` genes by ``cfg.hvg_flavor``. ``cfg.model_input`` says what of
     these genes is the input: the raw ``"counts"``, the ``"log"``-normalised values, or the latter
     divided by each gene's standard deviation without centring and cut at 10 (``"scaled"``).
 
@@ -77,17 +83,21 @@ def preprocess(
         If the matrix is empty, not finite, negative, or no cell or gene is left.
     """
     check_adata(adata)
-    values = find_values(adata)
-    wanted = cfg.values  # noqa: PD011  (a setting, not a data frame's values)
-    notes = _describe(values, wanted)
+    said = cfg.values  # noqa: PD011  (a setting, not a data frame's values)
+    values, wanted = find_values(adata, said), cfg.model_input
+    log.info("%s", values.line)
+    notes = _describe(values, cfg)
     kept, X, genes = _filter(values, keep, notes)
-    obs_names = unique_names(adata.obs_names, "cell", notes)[kept]
+    if batch_key is not None:
+        _check_groups(grouping(adata, batch_key)[kept], batch_key)
+    all_names = unique_names(adata.obs_names, "cell", notes)
+    obs_names = all_names[kept]
     var_names = unique_names(values.var_names, "gene", notes)[genes]
 
     full = ad.AnnData(X, pd.DataFrame(index=obs_names), pd.DataFrame(index=var_names))
     is_log = values.kind == "log"
-    median, shares = _median_and_shares(X)
-    total = None if is_log else cfg.target_sum or median
+    median, shares = _median_and_shares(X, is_log=is_log)
+    total = median if is_log else cfg.target_sum or median
     # scanpy finds the median of the totals by itself, but not on disk.
     target = total if is_lazy(X) else cfg.target_sum
     log_norm = full if is_log else log_normalize(full, target)
@@ -103,6 +113,11 @@ def preprocess(
         pd.DataFrame(index=obs_names),
         pd.DataFrame(index=var_names[chosen]),
     )
+    table = None
+    if counts is not None:
+        variable = in_memory(counts[:, chosen]) if cfg.graph == "expression" else None
+        table, found = quality(values.X, values.var_names, all_names, kept=kept, variable=variable)
+        notes += found
     x = _model_input(log_norm.X, counts, chosen, wanted)
     deviations = gene_deviations(log_norm.X) if wanted == "scaled" else None
     return Preprocessed(
@@ -122,6 +137,7 @@ def preprocess(
             model_input="log" if counts is None and wanted == "counts" else wanted,
             deviations=None if deviations is None else deviations.astype(np.float32),
         ),
+        quality=table,
     )
 
 
@@ -136,12 +152,17 @@ def log_normalize(adata: ad.AnnData, target_sum: float | None = TARGET_SUM) -> a
     return adata
 
 
-def _median_and_shares(X: CSR) -> tuple[float, NDArray[np.float64]]:
-    """Median total of the cells, and share of each gene in the sum of all values, (n_genes,)."""
-    sums = each_block(
-        X, lambda rows: tuple(np.asarray(rows.sum(axis), np.float64).ravel() for axis in (0, 1))
-    )
-    by_gene, by_cell = zip(*sums, strict=True)
+def _median_and_shares(X: CSR, *, is_log: bool) -> tuple[float, NDArray[np.float64]]:
+    """Median total of the cells, and share of each gene in the sum of all values, (n_genes,).
+
+    Of logarithms: of what they were taken of.
+    """
+
+    def sums(rows: CSR) -> tuple[NDArray[np.float64], ...]:
+        linear = rows.expm1() if is_log else rows
+        return tuple(np.asarray(linear.sum(axis), np.float64).ravel() for axis in (0, 1))
+
+    by_gene, by_cell = zip(*each_block(X, sums), strict=True)
     totals = np.concatenate(by_cell)
     return float(np.median(totals)), np.asarray(sum(by_gene) / totals.sum())
 
@@ -168,19 +189,21 @@ def gene_deviations(X: CSR) -> NDArray[np.float64]:
     return deviations
 
 
-def _describe(values: Values, wanted: str) -> list[str]:
+def _describe(values: Values, cfg: DataConfig) -> list[str]:
+    """Say what is done with the values, unless they are counts in X, of which all is as expected."""
     notes = []
+    is_plain = values.kind == "counts" and not (values.about.thin or values.about.said)
     if values.source != "X":
-        notes.append(f"X is not counts: {values.kind} values taken from {values.source}")
+        notes.append(f"X is not used: {values.kind} values taken from {values.source}")
     if values.kind == "log":
-        notes.append(f"{values.source} holds log-normalised values: not normalised again")
-    elif values.kind == "other":
-        notes.append(
-            f"{values.source} holds linear values that are not counts: normalised to "
-            f"{TARGET_SUM:,.0f} per cell, log1p"
-        )
-    if values.kind != "counts" and wanted == "counts":
-        notes.append("values is counts, but there are none: log values are the model input")
+        notes.append(f"{values.line}: not normalised again")
+    elif values.kind == "linear":
+        total = "the median" if cfg.target_sum is None else f"{cfg.target_sum:,.0f}"
+        notes.append(f"{values.line}: normalised to {total} per cell, log1p")
+    elif not is_plain:
+        notes.append(values.line)
+    if values.kind != "counts" and cfg.model_input == "counts":
+        notes.append("model_input is counts, but there are none: log values are the model input")
     return notes
 
 
@@ -205,6 +228,19 @@ def _filter(
         )
         raise InputError(msg)
     return kept, X[:, genes], genes
+
+
+def _check_groups(groups: pd.Categorical, key: str) -> None:
+    """Refuse groups of one cell: nothing can be said of how such a batch differs."""
+    names, sizes = np.unique(np.asarray(groups), return_counts=True)
+    alone = names[sizes < MIN_GROUP]
+    if len(names) > 1 and len(alone):
+        msg = (
+            f"obs[{key!r}]: got a single cell in {', '.join(map(repr, alone[:5].tolist()))}"
+            f"{f' and {len(alone) - 5} more' if len(alone) > 5 else ''}, wanted at least "
+            f"{MIN_GROUP} cells in each group. Put small groups together or drop them."
+        )
+        raise InputError(msg)
 
 
 def _model_input(log_norm: CSR, counts: CSR | None, chosen: NDArray[np.intp], wanted: str) -> CSR:

@@ -1,14 +1,18 @@
-"""What kind of numbers a matrix holds, and which of an AnnData's matrices to work on."""
+"""Which of an AnnData's matrices to work on, and what its values are."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
 
+from scrcl._keys import PARAMS
 from scrcl._validate import InputError
-from scrcl.data.lazy import each_block, is_lazy, load
+from scrcl.data.evidence import Conclusion, conclude
+from scrcl.data.lazy import is_lazy, load
+from scrcl.data.look import MAX_LOG, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,17 +21,26 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from scrcl.config.sections import Said
+
     CSR: TypeAlias = sp.csr_matrix
 
-Kind: TypeAlias = Literal["counts", "log", "scaled", "other"]
-
-# Where counts are kept beside X: the scverse habit, and that of the MOSTA files.
+# Where counts are kept beside X, in this order: before X is looked at, and after.
 COUNT_LAYERS = ("counts", "count", "raw_counts")
-# log2(x + 1) of a billion is 30; linear expression values of any use go beyond that.
-_MAX_LOG = 30.0
-# Rows of a normalised but not logged matrix add up to the same total, give or take rounding.
-_SAME_TOTAL = 1e-3
-_CHUNK = 10_000_000
+"""Layers that come before ``X``: the scverse habit, and that of the MOSTA files."""
+_OTHER_COUNTS = (
+    "rawcounts", "raw", "umi", "umis", "umicounts", "umicount", "readcounts", "reads",
+    "countmatrix", "molecules", "decontxcounts", "decontx", "soupxcounts", "soupx", "cellbender",
+    "cellbendercounts",
+)  # fmt: skip
+_SAID: dict[str, tuple[Kind, float]] = {
+    "counts": ("counts", np.e),
+    "log": ("log", np.e),
+    "log2": ("log", 2.0),
+    "linear": ("linear", np.e),
+}
+_ANSWER = "Say what they are with values='counts', 'log', 'log2' or 'linear' (--values)"
+_MAX_NAMES = 10  # of a column of obs that a message gives
 
 
 class Values(NamedTuple):
@@ -35,78 +48,57 @@ class Values(NamedTuple):
 
     X: CSR  # (n_obs, n_vars), float32, sorted, without stored zeros; or lazy, of such blocks
     var_names: pd.Index
-    kind: Kind  # never "scaled"
+    kind: Kind  # logarithms are natural ones, whatever they were
     source: str  # for messages: "X", "layers['counts']", ".raw"
+    about: Conclusion  # what was concluded of it
+
+    @property
+    def line(self) -> str:
+        """What was concluded, in one line."""
+        natural = ", brought to natural logs" if self.about.base != np.e else ""
+        is_doubtful = self.about.thin and not self.about.said
+        thin = " (there is little to tell them by; values=, --values overrules)"
+        return f"{self.source}: {self.about.text}{natural}{thin if is_doubtful else ''}"
 
 
-class _Look(NamedTuple):
-    """What some rows of a matrix hold."""
-
-    n_bad: int  # NaN or infinite
-    low: float
-    high: float
-    is_whole: bool
-    totals: NDArray[np.float64]  # of each row
-
-
-def detect_values(X: Any) -> Kind:
-    """Tell counts from log-normalised, scaled and other values.
-
-    Returns
-    -------
-    ``"counts"``: whole numbers, of any dtype. ``"log"``: not whole, and small enough to be
-    logarithms. ``"scaled"``: some are negative. ``"other"``: positive and linear, such as RPKM.
-
-    Raises
-    ------
-    InputError
-        If a value is NaN or infinite, or the matrix does not hold numbers.
-    """
-    looks = each_block(X, _look)
-    if n_bad := sum(look.n_bad for look in looks):
-        msg = (
-            f"got {n_bad:,} values that are NaN or infinite, wanted finite numbers. "
-            "Set them to 0 or drop their cells or genes first."
-        )
-        raise InputError(msg)
-    if min(look.low for look in looks) < 0:
-        return "scaled"
-    if all(look.is_whole for look in looks):
-        return "counts"
-    is_linear = max(look.high for look in looks) > _MAX_LOG
-    return (
-        "other" if is_linear or _alike(np.concatenate([look.totals for look in looks])) else "log"
-    )
-
-
-def find_values(adata: AnnData) -> Values:
+def find_values(adata: AnnData, values: Said = "auto") -> Values:
     """Choose counts if there are any, else logarithms, else other values that are not negative.
 
-    Looked at in this order: ``layers["counts"]``, ``X``, ``.raw``. A scaled matrix cannot be taken
-    back to expression, so it is never chosen.
+    Looked at in this order: layers ``"counts"``, ``"count"`` and ``"raw_counts"``; ``X``; layers of
+    other names that counts go by, such as ``"umi"``; ``.raw``. Each matrix is looked at by
+    :func:`scrcl.data.evidence.conclude`. Logarithms to another base are brought to natural ones.
+
+    Parameters
+    ----------
+    adata
+        Not changed.
+    values
+        What the values are, if it is known: ``"counts"``, ``"log"`` (natural), ``"log2"`` or
+        ``"linear"``.
 
     Raises
     ------
     InputError
-        If every matrix holds negative values, or one holds NaN or infinite ones.
+        If no matrix can be used: all hold negative values, several kinds of values, or values that
+        cannot be told; or one of them holds NaN or infinite ones.
     """
-    found: dict[Kind, Values] = {}
+    found: dict[str, Values] = {}
+    refused: list[tuple[str, Conclusion]] = []
     for source, matrix, var_names in _matrices(adata):
         loaded = load(matrix)
-        kind = _detect_named(loaded, source)
-        if kind not in found:
-            found[kind] = Values(loaded, var_names, kind, source)
-        if kind == "counts":
+        about = _about(loaded, source, adata, values)
+        if about.kind is None:
+            refused.append((source, about))
+            continue
+        rank = "doubtful" if about.kind == "counts" and about.thin else about.kind
+        found.setdefault(rank, Values(loaded, var_names, about.kind, source, about))
+        if rank == "counts" or (values != "auto" and rank != "doubtful"):
             break
-    order: tuple[Kind, ...] = ("counts", "log", "other")
-    for kind in order:
-        if kind in found:
-            return found[kind]._replace(X=as_csr(found[kind].X))
-    msg = (
-        "X: got negative values and neither layers['counts'] nor .raw without them, wanted counts "
-        "or log-normalised expression. Pass the data as they were before scaling."
-    )
-    raise InputError(msg)
+    for rank in ("counts", "doubtful", "log", "linear"):
+        if rank in found:
+            chosen = found[rank]
+            return chosen._replace(X=_natural(as_csr(chosen.X), chosen.about.base))
+    raise InputError(_refusal(adata, refused))
 
 
 def as_csr(X: Any) -> CSR:
@@ -131,49 +123,99 @@ def as_csr(X: Any) -> CSR:
     return csr
 
 
+def _natural(X: CSR, base: float) -> CSR:
+    natural: CSR = X if base == np.e else X * np.float32(np.log(base))
+    return natural
+
+
 def _matrices(adata: AnnData) -> Iterator[tuple[str, Any, pd.Index]]:
-    for key in COUNT_LAYERS:
-        if key in adata.layers:
-            yield f"layers[{key!r}]", adata.layers[key], adata.var_names
+    # anndata 0.13 counts X among the layers, under None.
+    others = {_plain(key): key for key in adata.layers if key and key not in COUNT_LAYERS}
+    before = [key for key in COUNT_LAYERS if key in adata.layers]
+    after = [others[name] for name in _OTHER_COUNTS if name in others]
+    for key in before:
+        yield f"layers[{key!r}]", adata.layers[key], adata.var_names
     if adata.X is not None:
         yield "X", adata.X, adata.var_names
+    for key in after:
+        yield f"layers[{key!r}]", adata.layers[key], adata.var_names
     if adata.raw is not None:
         yield ".raw", adata.raw.X, adata.raw.var_names
 
 
-def _detect_named(X: Any, source: str) -> Kind:
+def _plain(key: str) -> str:
+    return "".join(letter for letter in key.lower() if letter.isalnum())
+
+
+def _about(X: Any, source: str, adata: AnnData, values: Said) -> Conclusion:
+    """Conclude what a matrix holds, or take what was said of it if it can be so."""
+    hint, base = _hint(adata, source)
     try:
-        return detect_values(X)
+        about = conclude(X, hint=hint, base=base)
     except InputError as error:
         msg = f"{source}: {error}"
         raise InputError(msg) from None
-
-
-def _stored_values(X: Any) -> NDArray[Any]:
-    """Return the numbers to look at: for a sparse matrix those that are stored (the rest are zero)."""
-    is_sparse = sp.issparse(X)
-    values = np.asarray(X.data if is_sparse else X).reshape(-1)
-    if not (np.issubdtype(values.dtype, np.number) or values.dtype == np.bool_):
-        msg = f"got values of type {values.dtype}, wanted numbers. Store expression as numbers."
+    if values == "auto" or about.low < 0:
+        return about
+    kind, base = _SAID[values]
+    if values != "counts" and source.startswith("layers"):
+        return Conclusion(kind=None, text="said to be counts by its name")
+    is_counts = about.kind == "counts" and not about.thin
+    if kind == "log" and (about.high > MAX_LOG or is_counts):
+        msg = (
+            f"{source}: got {about.text} of up to {about.high:,.0f}, wanted logarithms, as "
+            f"values is {values!r}. Leave values out; what the network sees is data.model_input."
+        )
         raise InputError(msg)
-    return values
+    agrees = about.kind == kind and about.base == base
+    said = f"{about.text}, as said" if agrees else f"{values}, as said (looks like {about.text})"
+    total = about.total if agrees else None
+    return replace(about, kind=kind, text=said, base=base, total=total, said=True, thin=not agrees)
 
 
-def _chunks(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Pieces small enough that what is computed from them does not double the memory."""
-    return (values[i : i + _CHUNK] for i in range(0, values.size, _CHUNK))
+def _hint(adata: AnnData, source: str) -> tuple[Kind | None, float | None]:
+    """Guess from name and history of a matrix what it holds, and the base of logarithms."""
+    if source.startswith("layers"):
+        return "counts", None
+    said = adata.uns.get(PARAMS, {}).get("values", "auto")
+    if said in _SAID:
+        return _SAID[said]
+    if "log1p" not in adata.uns:
+        return None, None
+    base = adata.uns["log1p"].get("base")
+    return "log", np.e if base is None else float(base)
 
 
-def _look(X: Any) -> _Look:
-    values = _stored_values(X)
-    n_bad = sum(int(chunk.size - np.isfinite(chunk).sum()) for chunk in _chunks(values))
-    if n_bad or not values.size:
-        return _Look(n_bad, 0.0, 0.0, is_whole=True, totals=np.zeros(X.shape[0]))
-    whole = all(np.array_equal(chunk, np.rint(chunk)) for chunk in _chunks(values))
-    totals = np.zeros(0) if whole else np.asarray(X.sum(1), dtype=np.float64).ravel()
-    return _Look(0, float(values.min()), float(values.max()), is_whole=whole, totals=totals)
+def _refusal(adata: AnnData, refused: list[tuple[str, Conclusion]]) -> str:
+    """Say why no matrix can be used: the reason of the first that could have been, else of X."""
+    mixed = [pair for pair in refused if pair[1].groups]
+    is_open = [pair for pair in refused if pair[1].open]
+    source, about = (mixed or is_open or refused)[0]
+    if about.groups:
+        rows = [own for _, own in about.groups]
+        where = _by_column(adata, rows) or [
+            f"cells such as {', '.join(map(repr, adata.obs_names[own[:2]]))}" for own in rows
+        ]
+        kinds = [name for name, _ in about.groups]
+        parts = "; ".join(f"{k} in {w}" for k, w in zip(kinds, where, strict=True))
+        return (
+            f"{source}: got {about.text} ({parts}), wanted one kind. Bring all cells to counts, or "
+            "cluster them apart."
+        )
+    wanted = "wanted counts or log-normalised expression"
+    if about.open:
+        return f"{source}: got {about.text}, {wanted}. {_ANSWER}."
+    also = " and ".join(name for name, _ in refused[1:])
+    where = f"{source} (and of no use: {also})" if also else source
+    return f"{where}: got {about.text}, {wanted}. {about.advice}"
 
 
-def _alike(totals: NDArray[np.float64]) -> bool:
-    totals = totals[totals > 0]
-    return bool(totals.size > 1 and np.ptp(totals) <= _SAME_TOTAL * totals.mean())
+def _by_column(adata: AnnData, groups: list[NDArray[np.intp]]) -> list[str] | None:
+    """Name groups of cells by a column of obs that keeps them apart, if there is one."""
+    for key in adata.obs:
+        column = adata.obs[key].astype(str).to_numpy()
+        names = [np.unique(column[rows]) for rows in groups]
+        together = np.concatenate(names)
+        if len(together) <= _MAX_NAMES and len(np.unique(together)) == len(together):
+            return [f"obs[{key!r}] {', '.join(own)}" for own in names]
+    return None

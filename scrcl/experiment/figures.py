@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import anndata as ad
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from scrcl.experiment.after import Part
     from scrcl.results import RunFolder, SeedResult
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ def draw(
     labels: pd.Series | None = None,
     slice_key: str | None = None,
     tissue: bool = False,
+    part: Part = nullcontext,
 ) -> None:
     """Write the figures of a seed to ``figures/``; one that cannot be drawn is left out with a note.
 
@@ -58,11 +61,13 @@ def draw(
         Column of ``obs`` that tells slices apart.
     tissue
         Draw what lies where, too.
+    part
+        Takes the name of a file and guards its making, see `scrcl.experiment.after.Attempts.part`.
 
     Raises
     ------
     InputError
-        If the folder cannot be written.
+        If the folder cannot be written and ``part`` does not guard it.
     """
     cells = _for_drawing(adata, labels)
     figures = _figures(cells, result, labels, slice_key)
@@ -70,13 +75,14 @@ def draw(
         figures |= _tissue_figures(cells, result, labels, slice_key)
     for name, figure in figures.items():
         path = run.path / "figures" / f"{name}.png"
-        try:
-            drawn = figure()
-        except InputError as error:
-            log.warning("%s: not drawn, %s", path.name, error)
-            continue
-        with writable(path):
-            pl.save(drawn, path)
+        with part(f"figures/{path.name}"):
+            try:
+                drawn = figure()
+            except InputError as error:  # the data have nothing to draw
+                log.warning("%s: not drawn, %s", path.name, error)
+                continue
+            with writable(path):
+                pl.save(drawn, path)
 
 
 def _figures(

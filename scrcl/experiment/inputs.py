@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scrcl._keys import PARAMS
 from scrcl._validate import InputError
 from scrcl.data.bare import bare
 from scrcl.data.labels import labels
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scrcl.config import DataConfig, Task
+    from scrcl.config.sections import Said
 
 log = logging.getLogger(__name__)
 
@@ -98,17 +100,22 @@ class Dataset:
     """Class of each cell, (n_obs,), categorical, missing where there is none."""
     slice_key: str | None
     batch_key: str | None = None
+    values: Said = "auto"
+    """What the matrix is said to hold."""
 
     def without_labels(self, cfg: DataConfig | None = None) -> ad.AnnData:
         """Expression, positions, slices and batches: all that preprocessing and training may know.
 
         The matrices are shared with ``adata``; ``cfg`` names what else is to be used.
         """
-        return bare(self.adata, [key for key in (self.slice_key, self.batch_key) if key], cfg=cfg)
+        known = bare(self.adata, [key for key in (self.slice_key, self.batch_key) if key], cfg=cfg)
+        if self.values != "auto":
+            known.uns[PARAMS] = {"values": self.values}
+        return known
 
 
-def load(source: InputSpec) -> Dataset:
-    """Read the data and find their labels.
+def load(source: InputSpec, *, values: Said = "auto") -> Dataset:
+    """Read the data and find their labels; ``values`` is what the matrix is said to hold.
 
     Raises
     ------
@@ -128,7 +135,9 @@ def load(source: InputSpec) -> Dataset:
         n_classes, n_missing = truth.nunique(), int(truth.isna().sum())
         missing = f", {n_missing:,} cells without" if n_missing else ""
         log.info("labels: obs[%r], %d classes%s", truth.name, n_classes, missing)
-    return Dataset(adata=adata, labels=truth, slice_key=slice_key, batch_key=source.batch_key)
+    return Dataset(
+        adata=adata, labels=truth, slice_key=slice_key, batch_key=source.batch_key, values=values
+    )
 
 
 def _read(source: InputSpec) -> ad.AnnData:

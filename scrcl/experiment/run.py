@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,8 +16,10 @@ from scrcl._validate import InputError
 from scrcl.checkpoint import Checkpoint
 from scrcl.config import to_yaml
 from scrcl.data.prepare import prepare
+from scrcl.data.quality import batch_notes
 from scrcl.data.validate import grouping
 from scrcl.distributed import announce, announced_seeds
+from scrcl.experiment.after import Attempts
 from scrcl.experiment.figures import add_layout, draw
 from scrcl.experiment.genes import gene_tables, marker_lists, suggest_names
 from scrcl.experiment.inputs import load
@@ -27,12 +30,15 @@ from scrcl.methods import TrainingData
 from scrcl.metrics import pairwise_ari, score
 from scrcl.model import ScRCL, spots_of, training_data
 from scrcl.model.pipeline import network_input, train
-from scrcl.results import SeedResult, annotated, check_free, summarize, writing
+from scrcl.results import SeedResult, annotated, check_free, storable, summarize, writing
 from scrcl.seed import resolve_device
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
+    from scrcl.config import Config
     from scrcl.data.prepare import Prepared
     from scrcl.experiment.inputs import Dataset
     from scrcl.experiment.settings import Experiment
@@ -58,6 +64,8 @@ class Outcome:
     """Genes that the network saw."""
     notes: list[str]
     """What was found in the data, dropped, or done otherwise than asked."""
+    failed: list[str]
+    """Parts that could not be made after training, such as "result.h5ad"; why is in the log."""
 
 
 class _Cells(NamedTuple):
@@ -76,6 +84,10 @@ def run_experiment(experiment: Experiment) -> Outcome:
     has been found, by the oracle if it is asked for, to count the classes where the paper does
     (see `Experiment`), and, with ``data.drop_unlabelled``, to leave cells without one out.
 
+    Clusters, embedding and scores of a seed are written as soon as it is trained. What fails after
+    that is left out, said in the log and named in ``Outcome.failed``; to run it again with
+    ``existing="resume"`` makes it without training anew.
+
     Raises
     ------
     InputError
@@ -83,8 +95,9 @@ def run_experiment(experiment: Experiment) -> Outcome:
     """
     device = resolve_device(experiment.device)
     check_free(experiment.run, experiment.existing)
-    data = load(experiment.source)
+    data = load(experiment.source, values=experiment.config.data.values)
     lists = marker_lists(experiment.marker_file, data)
+    unstorable = _unstorable(data)
     prepared = _prepare(data, experiment)
     truth = _truth(data, prepared, experiment)
     cells = _Cells(prepared.obs_names, data.adata.obs_names[~prepared.kept], truth)
@@ -100,6 +113,7 @@ def run_experiment(experiment: Experiment) -> Outcome:
         batches=_batches(data, prepared),
         progress=experiment.progress,
     )
+    attempts = Attempts(experiment.run.path)
     with writing(
         experiment.run,
         to_yaml(experiment.config),
@@ -107,20 +121,26 @@ def run_experiment(experiment: Experiment) -> Outcome:
         device=str(device),
         existing=experiment.existing,
     ) as writer:
+        if prepared.quality is not None:
+            writer.write_table("qc.csv", prepared.quality)
         for seed in experiment.seeds:
             if seed in experiment.run.seeds:
                 log.info("seed %d: already there", seed)
             else:
                 announce(seed)
-                result, model = _one_seed(shared, cells, seed, experiment)
-                writer.write_seed(result, save_model=model.save)
+                result, model = _one_seed(shared, cells, seed, experiment, attempts=attempts)
+                writer.write_seed(result, save_model=partial(_save, model, attempts))
                 del result, model  # which may be as large as the data
         announce(None)
-        notes, n_genes = prepared.notes, len(prepared.var_names)
+        notes, n_genes = [*prepared.notes, *unstorable], len(prepared.var_names)
         del shared, prepared  # with what training saw: what follows needs the memory
-        names = suggest_names(experiment.run, experiment.seeds[0], data, lists)
+        names = None
+        with attempts.part("cluster_names.csv"):
+            names = suggest_names(experiment.run, experiment.seeds[0], data, lists)
+        with attempts.part("batches"):
+            notes += _batch_notes(experiment.run, experiment.seeds[0], data)
         found = {"n_genes": n_genes, "notes": notes}
-        summary = _finish(writer, experiment, data, found, names=names)
+        summary = _finish(writer, experiment, data, found, names=names, attempts=attempts)
     return Outcome(
         run=experiment.run,
         summary=summary,
@@ -129,12 +149,13 @@ def run_experiment(experiment: Experiment) -> Outcome:
         n_left_out=len(cells.left_out),
         n_genes=n_genes,
         notes=notes,
+        failed=attempts.failed,
     )
 
 
 def take_part(experiment: Experiment) -> None:
     """Help the first process of several to train, see `scrcl.distributed`. Writes nothing."""
-    data = load(experiment.source)
+    data = load(experiment.source, values=experiment.config.data.values)
     prepared = _prepare(data, experiment)
     truth = _truth(data, prepared, experiment)
     device = resolve_device(experiment.device)
@@ -163,6 +184,33 @@ def _prepare(data: Dataset, experiment: Experiment) -> Prepared:
     for note in prepared.notes:
         log.warning("%s", note)
     return prepared
+
+
+def _unstorable(data: Dataset) -> list[str]:
+    """Say before training what ``result.h5ad`` will hold in another form."""
+    _, notes = storable(data.adata)
+    for note in notes:
+        log.warning("%s", note)
+    return notes
+
+
+def _batch_notes(run: RunFolder, seed: int, data: Dataset) -> list[str]:
+    """Say after clustering which columns that tell where cells come from explain the clusters."""
+    clusters = run.load_clusters(seed)["cluster"].dropna()
+    notes = batch_notes(
+        data.adata.obs.loc[clusters.index],
+        clusters.astype(int),
+        batch_key=data.batch_key,
+        ignore=None if data.labels is None else str(data.labels.name),
+    )
+    for note in notes:
+        log.warning("%s", note)
+    return notes
+
+
+def _save(model: ScRCL, attempts: Attempts, path: Path) -> None:
+    with attempts.part("model"):
+        model.save(path)
 
 
 def _truth(data: Dataset, prepared: Prepared, experiment: Experiment) -> pd.Series | None:
@@ -199,7 +247,7 @@ def _settings(experiment: Experiment, data: Dataset, n_clusters: NClusters) -> d
 
 
 def _one_seed(
-    shared: TrainingData, cells: _Cells, seed: int, experiment: Experiment
+    shared: TrainingData, cells: _Cells, seed: int, experiment: Experiment, *, attempts: Attempts
 ) -> tuple[SeedResult, ScRCL]:
     """Run a seed without labels, then score what it found."""
     truth = cells.truth
@@ -211,7 +259,9 @@ def _one_seed(
     else:
         model.fit_prepared(shared, checkpoint=Checkpoint(path=experiment.run.checkpoint(seed)))
     found, clustering = model.found_, model.found_.clustering
-    metrics = {"label_free": _scores(truth, clustering.labels, found.epoch)}
+    metrics = {"label_free": _scores(None, clustering.labels, found.epoch)}
+    with attempts.part("scores"):
+        metrics["label_free"] = _scores(truth, clustering.labels, found.epoch)
     history, oracle_clusters = found.history, None
     if oracle is not None:
         oracle_clusters = oracle.clusters()
@@ -220,6 +270,9 @@ def _one_seed(
     for protocol, values in metrics.items():
         scored = f", ARI {values['ari']:.3f}" if "ari" in values else ""
         log.info("seed %d, %s: %d clusters%s", seed, protocol, values["n_clusters"], scored)
+    genes: dict[str, pd.DataFrame] = {}
+    with attempts.part("gene associations"):
+        genes = gene_tables(model, shared.prepared.log_norm)
     result = SeedResult(
         seed=seed,
         obs_names=cells.clustered,
@@ -232,7 +285,7 @@ def _one_seed(
         left_out=cells.left_out,
         stability=None if clustering.stability is None else pd.Series(clustering.stability),
         curve=clustering.curve,
-        **gene_tables(model, shared.prepared.log_norm),
+        **genes,
     )
     return result, model
 
@@ -250,6 +303,7 @@ def _finish(
     found: dict[str, object],
     *,
     names: pd.DataFrame | None,
+    attempts: Attempts,
 ) -> pd.DataFrame:
     """Write what sums up the run, from what its seeds left on the disk, earlier ones included.
 
@@ -257,36 +311,58 @@ def _finish(
     """
     run, config = writer.run, experiment.config
     first = run.load_result(experiment.seeds[0])
-    params = {
+    result = None
+    with attempts.part("result.h5ad"):
+        result = annotated(data.adata, first, _params(run, config, first) | found)
+    if result is not None:
+        if experiment.figures:
+            with attempts.part("umap"):
+                add_layout(result)
+        if names is not None:
+            with attempts.part("cluster_names.csv"):
+                writer.write_table("cluster_names.csv", names)
+            suggested = result.obs[CLUSTERS].map(names.set_index("cluster")["name"])
+            result.obs[NAME] = suggested.astype("category")
+        with attempts.part("result.h5ad"):
+            writer.write_adata(result)
+        if experiment.figures:
+            with attempts.part("figures"):
+                draw(
+                    run,
+                    result,
+                    first,
+                    labels=data.labels,
+                    slice_key=data.slice_key,
+                    tissue=config.task == "st",
+                    part=attempts.part,
+                )
+    metrics = {seed: run.load_metrics(seed) for seed in run.seeds}
+    summary = summarize(metrics, {name: _agreement(run, name) for name in metrics[first.seed]})
+    writer.finish(summary, complete=not attempts.failed)
+    if experiment.report and result is not None:
+        write_up(
+            run,
+            result,
+            slice_key=data.slice_key,
+            figures=experiment.figures,
+            part=attempts.part,
+        )
+    return summary
+
+
+def _params(run: RunFolder, config: Config, result: SeedResult) -> dict[str, object]:
+    """Say in ``uns["scrcl"]`` how the clusters came about."""
+    params: dict[str, object] = {
         "version": __version__,
         "dataset": run.dataset,
         "run": run.name,
         "config": to_yaml(config),
-        "n_clusters": len(np.unique(first.clusters)),
-    } | found
-    if first.stability is not None:
-        params["stability"] = first.stability.to_numpy()
-    result = annotated(data.adata, first, params)
-    add_layout(result)
-    if names is not None:
-        writer.write_names(names)
-        suggested = result.obs[CLUSTERS].map(names.set_index("cluster")["name"])
-        result.obs[NAME] = suggested.astype("category")
-    writer.write_adata(result)
-    draw(
-        run,
-        result,
-        first,
-        labels=data.labels,
-        slice_key=data.slice_key,
-        tissue=config.task == "st",
-    )
-    metrics = {seed: run.load_metrics(seed) for seed in run.seeds}
-    summary = summarize(metrics, {name: _agreement(run, name) for name in metrics[first.seed]})
-    writer.finish(summary)
-    if experiment.report:
-        write_up(run, result, slice_key=data.slice_key)
-    return summary
+        "values": config.data.values,  # noqa: PD011  (a setting)
+        "n_clusters": len(np.unique(result.clusters)),
+    }
+    if result.stability is not None:
+        params["stability"] = result.stability.to_numpy()
+    return params
 
 
 def _agreement(run: RunFolder, protocol: str) -> NDArray[np.float64]:

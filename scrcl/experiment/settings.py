@@ -53,6 +53,8 @@ class Experiment:
         Show a bar for each seed on stderr.
     report
         Find marker genes of the clusters and write ``report.html``.
+    figures
+        Draw figures, and lay the cells out for them.
     marker_file
         Lists of marker genes that suggest names for the clusters, see
         `scrcl.markers.read_marker_lists`. Changes no cluster.
@@ -68,6 +70,7 @@ class Experiment:
     existing: Existing = "refuse"
     progress: bool = False
     report: bool = True
+    figures: bool = True
     marker_file: Path | None = None
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from scrcl._validate import InputError
@@ -12,6 +13,7 @@ from scrcl.report import write_report
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from scrcl.experiment.after import Part
     from scrcl.results import RunFolder
 
 log = logging.getLogger(__name__)
@@ -20,7 +22,14 @@ FIGURES = ("dotplot", "umap_markers", "tissue_markers")
 """Figures of marker genes that every run gets; draw_DEGs has more."""
 
 
-def write_up(run: RunFolder, adata: AnnData, *, slice_key: str | None = None) -> None:
+def write_up(
+    run: RunFolder,
+    adata: AnnData,
+    *,
+    slice_key: str | None = None,
+    figures: bool = True,
+    part: Part = nullcontext,
+) -> None:
     """Find the marker genes of the clusters, into ``markers/``, and write ``report.html``.
 
     Parameters
@@ -31,15 +40,24 @@ def write_up(run: RunFolder, adata: AnnData, *, slice_key: str | None = None) ->
         What :func:`scrcl.results.annotated` returned.
     slice_key
         Column of ``obs`` that tells slices apart.
+    figures
+        Draw the marker genes, too.
+    part
+        Takes the name of a part and guards its making, see `scrcl.experiment.after.Attempts.part`.
 
     Raises
     ------
     InputError
-        If the folder cannot be written.
+        If the folder cannot be written and ``part`` does not guard it.
     """
     question = MarkerQuestion(slice_key=slice_key)
-    try:
-        draw_markers(adata, question, run.path / "markers", only=FIGURES, replace=True)
-    except InputError as error:
-        log.warning("markers: none, %s", error)
-    log.info("report: %s", write_report(run))
+    drawn = FIGURES if figures else ()
+    with part("markers"):
+        try:
+            draw_markers(adata, question, run.path / "markers", only=drawn, replace=True)
+        except InputError as error:
+            if isinstance(error.__cause__, OSError):  # else the data have none
+                raise
+            log.warning("markers: none, %s", error)
+    with part("report.html"):
+        log.info("report: %s", write_report(run))

@@ -46,6 +46,9 @@ VOTING_VIEWS = ("e1", "e2")
 """Learned views in the consensus: as many as views of expression, which keep it sound where the
 network has little to learn from."""
 
+COVARIATES = ("n_counts", "n_genes", "mitochondrial", "doublet_score")
+"""Columns of the quality table that may explain a split instead of a type."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConsensusClusters:
@@ -162,18 +165,22 @@ class Consensus:
 
 
 def _expression(data: TrainingData) -> Expression:
-    """What the evidence for the splits comes from."""
-    log_norm = data.prepared.log_norm
+    """Gather what the evidence for the splits comes from."""
+    log_norm, quality = data.prepared.log_norm, data.prepared.quality
+    covariates = pd.DataFrame(index=log_norm.obs_names)
+    if quality is not None:
+        measured = quality.loc[data.prepared.kept]
+        covariates = measured[[name for name in COVARIATES if name in measured]]
     return Expression(
         components=data.components[0],
         log_norm=log_norm.X,
         genes=log_norm.var_names.to_numpy(dtype=object),
-        covariates=pd.DataFrame(index=log_norm.obs_names),
+        covariates=covariates,
     )
 
 
 def tree_state(tree: ClusterTree) -> State:
-    """What a file needs of a tree: plain values and arrays; `tree_from` undoes it."""
+    """Return what a file needs of a tree: plain values and arrays; `tree_from` undoes it."""
     numbers = tree.splits.drop(columns="genes").astype(np.float64)
     arrays = {
         "tree.leaves": tree.leaves.astype(np.int32),

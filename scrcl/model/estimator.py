@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from scrcl.checkpoint import Checkpoint
     from scrcl.config import Config, Task
+    from scrcl.config.sections import Said
     from scrcl.data.basis import Basis, GeneMatch
     from scrcl.markers import GeneLinks
     from scrcl.methods import Fitted, Mapped, NClusters, TrainingData
@@ -292,7 +293,9 @@ class ScRCL:
         """`fit`, with its options, and return ``labels_``."""
         return self.fit(adata, y, **options).labels_
 
-    def embed(self, adata: ad.AnnData, *, slice_key: str | None = None) -> NDArray[np.float32]:
+    def embed(
+        self, adata: ad.AnnData, *, slice_key: str | None = None, values: Said = "auto"
+    ) -> NDArray[np.float32]:
         """Put cells into the space of the training cells' ``X_scrcl``.
 
         Returns
@@ -304,7 +307,7 @@ class ScRCL:
         InputError
             As `predict`.
         """
-        kept, mapped = self._map(adata, slice_key)
+        kept, mapped = self._map(adata, slice_key, values)
         return spread(mapped.embedding, kept)
 
     def predict(
@@ -313,6 +316,7 @@ class ScRCL:
         *,
         slice_key: str | None = None,
         unknown_below: float | None = None,
+        values: Said = "auto",
     ) -> pd.DataFrame:
         """Put cells that the model has not seen into its clusters.
 
@@ -330,6 +334,8 @@ class ScRCL:
         unknown_below
             Confidence below which a cell is "unknown"; ``None``: ``threshold_``, below which 1 % of
             the training cells would fall if they were new.
+        values
+            What the matrix holds, as in ``data.values`` of the configuration, if it cannot be told.
 
         Returns
         -------
@@ -341,7 +347,7 @@ class ScRCL:
         InputError
             If the model is not fitted, or the data have too few of its genes or other values.
         """
-        kept, mapped = self._map(adata, slice_key)
+        kept, mapped = self._map(adata, slice_key, values)
         threshold = self.threshold_ if unknown_below is None else unknown_below
         names = [str(number) for number in range(self.n_clusters_)]
         codes = np.full(len(kept), -1)
@@ -358,9 +364,9 @@ class ScRCL:
             index=adata.obs_names,
         )
 
-    def match_genes(self, adata: ad.AnnData) -> GeneMatch:
+    def match_genes(self, adata: ad.AnnData, *, values: Said = "auto") -> GeneMatch:
         """Say which of the model's genes new cells have, and which they lack."""
-        return match_genes(adata, self._fitted.basis)
+        return match_genes(adata, self._fitted.basis, values=values)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the model to a folder: ``model.json`` and ``model.safetensors``.
@@ -419,6 +425,7 @@ class ScRCL:
         summary: dict[str, Any] = {
             "version": __version__,
             "config": to_yaml(self._fitted.config),
+            "values": self._fitted.config.data.values,  # noqa: PD011  (a setting)
             "seed": self._fitted.seed,
             "n_clusters": self.n_clusters_,
             "n_genes": len(self.genes_),
@@ -525,10 +532,12 @@ class ScRCL:
             raise InputError(msg)
         return training
 
-    def _map(self, adata: ad.AnnData, slice_key: str | None) -> tuple[NDArray[np.bool_], Mapped]:
+    def _map(
+        self, adata: ad.AnnData, slice_key: str | None, values: Said
+    ) -> tuple[NDArray[np.bool_], Mapped]:
         """Map new cells; returns which of them have a count, and these mapped."""
         model = self._fitted
-        cells = new_cells(adata, model.basis)
+        cells = new_cells(adata, model.basis, values=values)
         if model.config.data.graph != "spatial":
             key = model.config.data.use_rep
             rep = None if key is None else embedding(adata, key)[cells.kept]

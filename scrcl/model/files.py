@@ -181,7 +181,7 @@ def basis_state(basis: Basis) -> tuple[dict[str, Any], Arrays]:
 def basis_from(info: dict[str, Any], arrays: Arrays) -> Basis:
     """Undo `basis_state`."""
     return Basis(
-        kind=info["kind"],
+        kind="linear" if info["kind"] == "other" else info["kind"],  # its former name
         target_sum=info["target_sum"],
         median_total=info.get("median_total"),
         model_input=info["model_input"],

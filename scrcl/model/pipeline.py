@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from scrcl._memory import SHARE
 from scrcl.methods import TrainedViews, TrainingData, get_method
 from scrcl.seed import free_memory
 from scrcl.train import fit
@@ -33,8 +34,6 @@ LATENT_IF_UNKNOWN = 20
 """Width of the refined views while the number of clusters, the paper's choice, is to be found."""
 _COPIES_OF_X, _COPIES_OF_H = 3, 8
 """Arrays of cells x genes and of cells x hidden units that a step on all cells holds."""
-_SHARE_OF_MEMORY = 0.5
-"""Of the free memory that training may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +122,7 @@ def network_input(
         return "sparse" if size < n_obs else "dense"
     needed = 4 * n_obs * (_COPIES_OF_X * n_genes + _COPIES_OF_H * config.model.n_hidden)
     free = free_memory(device)
-    if needed <= free * _SHARE_OF_MEMORY:
+    if needed <= free * SHARE:
         return "dense"
     log.warning(
         "mini-batches: training on all %s cells at once takes some %.1f GB, and %.1f GB are free. "

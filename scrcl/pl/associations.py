@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 from scrcl._validate import InputError, check_one_of
-from scrcl.pl.style import FONT, RASTERIZE_FROM, new_figure
+from scrcl.pl.style import (
+    FONT,
+    RASTERIZE_FROM,
+    axes_or_new,
+    figure_of,
+    figure_or_axes,
+    new_figure,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,13 +66,19 @@ def association_scatter(table: pd.DataFrame, *, n_genes: int = 8) -> Figure:
     return fig
 
 
-def module_heatmap(activity: pd.DataFrame) -> Figure:
+@overload
+def module_heatmap(activity: pd.DataFrame, *, ax: None = ...) -> Figure: ...
+@overload
+def module_heatmap(activity: pd.DataFrame, *, ax: Axes) -> Axes: ...
+def module_heatmap(activity: pd.DataFrame, *, ax: Axes | None = None) -> Figure | Axes:
     """Draw the mean activity of gene modules in clusters.
 
     Parameters
     ----------
     activity
         As made by :func:`scrcl.markers.module_activity`.
+    ax
+        Axes to draw in, which are returned; None: a new figure, which is returned.
 
     Raises
     ------
@@ -76,8 +89,8 @@ def module_heatmap(activity: pd.DataFrame) -> Figure:
         check_one_of(name, "activity column", list(activity))
     values = activity.drop(columns=["module", "n_genes"])
     n_modules, n_clusters = values.shape
-    fig = new_figure(max(2.6, 0.28 * n_clusters + 1.9), max(1.8, 0.2 * n_modules + 0.8))
-    ax = fig.subplots()
+    width, height = max(2.6, 0.28 * n_clusters + 1.9), max(1.8, 0.2 * n_modules + 0.8)
+    given, ax = ax, axes_or_new(ax, width, height)
     limit = max(float(values.abs().to_numpy().max()), 1e-12)
     image = ax.imshow(values.to_numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     ax.set_xticks(
@@ -92,10 +105,10 @@ def module_heatmap(activity: pd.DataFrame) -> Figure:
     ax.spines[:].set_visible(False)
     ax.set_xlabel("cluster", fontsize=FONT + 1)
     ax.set_ylabel("module (genes)", fontsize=FONT + 1)
-    bar = fig.colorbar(image, ax=ax, shrink=0.8, aspect=15, pad=0.02)
+    bar = figure_of(ax).colorbar(image, ax=ax, shrink=0.8, aspect=15, pad=0.02)
     bar.set_label("mean activity (SD of a gene)", fontsize=FONT)
     bar.ax.tick_params(labelsize=FONT - 1)
-    return fig
+    return figure_or_axes(ax, given)
 
 
 def _panel(ax: Axes, rows: pd.DataFrame, n_genes: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
@@ -13,7 +13,7 @@ from scrcl._validate import InputError, check_one_of
 from scrcl.data.expression import group_labels
 from scrcl.pl.colors import MISSING, palette
 from scrcl.pl.columns import category_colors
-from scrcl.pl.style import FONT, new_figure
+from scrcl.pl.style import FONT, axes_or_new, figure_of, figure_or_axes, new_figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,9 +28,21 @@ _NUMBERS_UP_TO = 25  # rows or columns of a confusion table with a number in eve
 _TEXT_UP_TO = 10_000  # a larger count does not fit its field and is written in thousands
 
 
+@overload
 def n_clusters_curve(
-    curve: pd.DataFrame, chosen: int | None = None, *, criterion: str = "criterion"
-) -> Figure:
+    curve: pd.DataFrame, chosen: int | None = ..., *, criterion: str = ..., ax: None = ...
+) -> Figure: ...
+@overload
+def n_clusters_curve(
+    curve: pd.DataFrame, chosen: int | None = ..., *, criterion: str = ..., ax: Axes
+) -> Axes: ...
+def n_clusters_curve(
+    curve: pd.DataFrame,
+    chosen: int | None = None,
+    *,
+    criterion: str = "criterion",
+    ax: Axes | None = None,
+) -> Figure | Axes:
     """Draw the criterion by which the number of clusters was chosen; high is good.
 
     Parameters
@@ -41,6 +53,8 @@ def n_clusters_curve(
         The number taken; the best by the criterion if None. The three best are marked.
     criterion
         Column of the criterion, also the label of its axis.
+    ax
+        Axes to draw in, which are returned; None: a new figure, which is returned.
 
     Raises
     ------
@@ -58,8 +72,7 @@ def n_clusters_curve(
     taken = int(k[best[0]]) if chosen is None else chosen
     check_one_of(taken, "chosen", [int(number) for number in k])
     line, mark, other = palette(3)
-    fig = new_figure(5.0, 3.2)
-    ax = fig.subplots()
+    given, ax = ax, axes_or_new(ax, 5.0, 3.2)
     ax.plot(k, value, color=line, marker="o", markersize=3, linewidth=1.2, zorder=1)
     ranked = "best: " + ", ".join(str(number) for number in k[best])
     ax.scatter(k[best], value[best], s=50, color=other, zorder=2, label=ranked)
@@ -69,7 +82,7 @@ def n_clusters_curve(
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(fontsize=FONT, frameon=False)
-    return fig
+    return figure_or_axes(ax, given)
 
 
 def stability(
@@ -135,7 +148,11 @@ def stability(
     return fig
 
 
-def confusion(table: pd.DataFrame) -> Figure:
+@overload
+def confusion(table: pd.DataFrame, *, ax: None = ...) -> Figure: ...
+@overload
+def confusion(table: pd.DataFrame, *, ax: Axes) -> Axes: ...
+def confusion(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure | Axes:
     """Draw how labels (rows) are spread over clusters (columns).
 
     Clusters are put in the order of the labels they match best, so that agreement is a diagonal.
@@ -145,6 +162,8 @@ def confusion(table: pd.DataFrame) -> Figure:
     ----------
     table
         Counts, for instance of ``pd.crosstab(labels, clusters)``.
+    ax
+        Axes to draw in, which are returned; None: a new figure, which is returned.
 
     Raises
     ------
@@ -162,8 +181,8 @@ def confusion(table: pd.DataFrame) -> Figure:
 
     longest = max(map(len, rows))
     side = 0.36 if max(counts.shape) <= _NUMBERS_UP_TO else 0.2
-    fig = new_figure(1.8 + 0.07 * longest + side * len(columns), 1.4 + side * len(rows))
-    ax = fig.subplots()
+    width, height = 1.8 + 0.07 * longest + side * len(columns), 1.4 + side * len(rows)
+    given, ax = ax, axes_or_new(ax, width, height)
     image = ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
     turned = max(map(len, columns)) > 3
     ax.set_xticks(range(len(columns)), columns, fontsize=FONT, rotation=90 if turned else 0)
@@ -172,10 +191,10 @@ def confusion(table: pd.DataFrame) -> Figure:
     ax.set(xlabel="cluster", ylabel="label", title="labels and clusters")
     if max(counts.shape) <= _NUMBERS_UP_TO:
         _write_counts(ax, counts, share)
-    bar = fig.colorbar(image, ax=ax, shrink=0.6, aspect=18, pad=0.02)
+    bar = figure_of(ax).colorbar(image, ax=ax, shrink=0.6, aspect=18, pad=0.02)
     bar.set_label("share of the label's cells", fontsize=FONT)
     bar.ax.tick_params(labelsize=FONT)
-    return fig
+    return figure_or_axes(ax, given)
 
 
 def _diagonal_order(share: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
-import networkx as nx
 import numpy as np
 import scipy.sparse as sp
 from matplotlib.collections import LineCollection
@@ -13,8 +12,17 @@ from scrcl._keys import CLUSTERS, EMBEDDING
 from scrcl._validate import InputError
 from scrcl.data.expression import group_labels
 from scrcl.pl.columns import category_colors, title_of
-from scrcl.pl.embedding import find_neighbors
-from scrcl.pl.style import add_labels, add_legend, legend_width, new_figure, numbered
+from scrcl.pl.embedding import embedding_of
+from scrcl.pl.layout import MAX_OPTIMISED, nearest_cells, spring_plane
+from scrcl.pl.style import (
+    add_labels,
+    add_legend,
+    axes_or_new,
+    figure_or_axes,
+    legend_width,
+    numbered,
+    size_of,
+)
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -25,7 +33,13 @@ if TYPE_CHECKING:
 _WEAKEST_EDGE = 0.03  # of the strongest
 
 
-def paga(adata: ad.AnnData, groupby: str = CLUSTERS, *, seed: int = 0) -> Figure:
+@overload
+def paga(adata: ad.AnnData, groupby: str = ..., *, seed: int = ..., ax: None = ...) -> Figure: ...
+@overload
+def paga(adata: ad.AnnData, groupby: str = ..., *, seed: int = ..., ax: Axes) -> Axes: ...
+def paga(
+    adata: ad.AnnData, groupby: str = CLUSTERS, *, seed: int = 0, ax: Axes | None = None
+) -> Figure | Axes:
     """Draw how the clusters hang together: PAGA on neighbours in the embedding.
 
     A node's area grows with its number of cells, an edge's width with the connectivity; edges too
@@ -38,7 +52,10 @@ def paga(adata: ad.AnnData, groupby: str = CLUSTERS, *, seed: int = 0) -> Figure
     groupby
         Column of ``obs``; cells without a group are left out.
     seed
-        Of the neighbour search and of the layout.
+        Of the layout, and of the sample of cells that neighbours are looked up for if there are
+        more than 10,000.
+    ax
+        Axes to draw in, which are returned; None: a new figure, which is returned.
 
     Raises
     ------
@@ -51,26 +68,28 @@ def paga(adata: ad.AnnData, groupby: str = CLUSTERS, *, seed: int = 0) -> Figure
         msg = f"obs[{groupby!r}]: got 1 group, wanted at least 2. PAGA links groups."
         raise InputError(msg)
     has_group = labels.codes >= 0
-    cells = find_neighbors(adata[has_group], EMBEDDING, seed)
-    weights = connectivities(cells.obsp["distances"], labels.codes[has_group], len(names))
-    xy = _graph_layout(weights, seed)
+    embedding, codes = embedding_of(adata, EMBEDDING)[has_group], labels.codes[has_group]
+    some = _sample(codes, seed)
+    weights = connectivities(nearest_cells(embedding[some]), codes[some], len(names))
+    strong = np.where(weights > _WEAKEST_EDGE * weights.max(), weights, 0)
+    xy = spring_plane(strong, seed=seed)
 
     short, entries = numbered(names)
     colors = list(category_colors(adata, groupby, names).values())
     size = 6.0 if len(names) <= 20 else 8.0
-    fig = new_figure(size + legend_width(entries, size), size)
-    ax = fig.subplots()
-    _draw_edges(ax, xy, weights)
-    share = np.bincount(labels.codes[has_group]) / has_group.sum()
+    given, ax = ax, axes_or_new(ax, size + legend_width(entries, size), size)
+    width, height = (size, size) if given is None else size_of(given)
+    _draw_edges(ax, xy, strong)
+    share = np.bincount(codes) / len(codes)
     x, y = xy.T
     ax.scatter(x, y, s=140 + 2400 * share, c=colors, edgecolors="black", linewidths=0.6, zorder=2)
-    add_labels(ax, xy, short, (size, size))
+    add_labels(ax, xy, short, (width, height))
     if entries != short:
-        add_legend(ax, dict(zip(entries, colors, strict=True)), size)
+        add_legend(ax, dict(zip(entries, colors, strict=True)), height)
     ax.set_title(f"PAGA of {title_of(groupby)}")
     ax.margins(0.1)
     ax.axis("off")
-    return fig
+    return figure_or_axes(ax, given)
 
 
 def connectivities(
@@ -108,17 +127,15 @@ def connectivities(
     return found
 
 
-def _graph_layout(weights: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Place the nodes of a weighted graph, (n_nodes, 2)."""
-    graph = nx.from_numpy_array(np.where(weights > _WEAKEST_EDGE * weights.max(), weights, 0))
-    spread = 2.5 / np.sqrt(len(weights))
-    layout = nx.spring_layout(graph, k=spread, iterations=300, seed=seed)
-    return np.array([layout[node] for node in range(len(weights))])
+def _sample(codes: NDArray[np.integer], seed: int) -> NDArray[np.intp]:
+    """Choose cells whose neighbours are looked up, in their order: all, or some of every group."""
+    order = np.random.default_rng(seed).permutation(len(codes))
+    first = order[np.unique(codes[order], return_index=True)[1]]  # no group may be empty
+    return np.unique(np.concatenate([first, order[:MAX_OPTIMISED]]))
 
 
 def _draw_edges(ax: Axes, xy: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
-    strongest = weights.max()
-    source, target = np.nonzero(np.triu(weights, 1) > _WEAKEST_EDGE * strongest)
-    width = 3.0 * weights[source, target] / strongest
+    source, target = np.nonzero(np.triu(weights, 1))
+    width = 3.0 * weights[source, target] / weights.max()
     lines = np.stack([xy[source], xy[target]], axis=1)
     ax.add_collection(LineCollection(list(lines), linewidths=width, colors="0.65", zorder=1))

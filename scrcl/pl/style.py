@@ -35,6 +35,28 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def axes_or_new(ax: Axes | None, width: float, height: float) -> Axes:
+    """Return axes as they are, or those of a new figure of this size (inches)."""
+    return new_figure(width, height).subplots() if ax is None else ax
+
+
+def figure_or_axes(ax: Axes, given: Axes | None) -> Figure | Axes:
+    """Return what a function that draws in one panel returns: the axes it was given, or its figure."""
+    return figure_of(ax) if given is None else given
+
+
+def figure_of(ax: Axes) -> Figure:
+    """Return the figure that axes belong to, also if they lie in a part of it."""
+    figure: Figure = ax.get_figure(root=True)  # type: ignore[assignment]  # they are in one
+    return figure
+
+
+def size_of(ax: Axes) -> tuple[float, float]:
+    """Width and height of axes in inches."""
+    box = ax.get_window_extent().transformed(figure_of(ax).dpi_scale_trans.inverted())
+    return float(box.width), float(box.height)
+
+
 def save(fig: Figure, path: str | Path, *, dpi: int = 300) -> Path:
     """Write a figure; an interrupted run leaves either the old file or the new one.
 

@@ -5,7 +5,9 @@ results/README.md has the layout.
 
 from scrcl.results.atomic import atomic_folder, atomic_path, plain, writable
 from scrcl.results.environment import describe_environment
+from scrcl.results.faults import bug_line, user_line
 from scrcl.results.folder import PROTOCOLS, RunFolder, SeedResult, find_run, find_runs
+from scrcl.results.storable import storable, stored_name
 from scrcl.results.tables import annotated, summarize
 from scrcl.results.writer import Existing, RunWriter, check_free, writing
 
@@ -18,12 +20,16 @@ __all__ = [
     "annotated",
     "atomic_folder",
     "atomic_path",
+    "bug_line",
     "check_free",
     "describe_environment",
     "find_run",
     "find_runs",
     "plain",
+    "storable",
+    "stored_name",
     "summarize",
+    "user_line",
     "writable",
     "writing",
 ]

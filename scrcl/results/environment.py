@@ -22,7 +22,6 @@ PACKAGES = (
     "scikit-misc",
     "scipy",
     "torch",
-    "umap-learn",
 )
 
 

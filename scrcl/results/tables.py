@@ -55,6 +55,8 @@ def summarize(metrics: Mapping[int, Metrics], agreement: Mapping[str, ArrayLike]
 def annotated(adata: ad.AnnData, result: SeedResult, params: Mapping[str, object]) -> ad.AnnData:
     """All cells with everything that a seed found, ready for scanpy.
 
+    To write it, see `scrcl.results.storable`.
+
     Parameters
     ----------
     adata
@@ -90,7 +92,6 @@ def annotated(adata: ad.AnnData, result: SeedResult, params: Mapping[str, object
     result_of = np.where(has_cluster, rows, 0)
 
     shared = _shallow(adata)
-    _make_storable(shared.obs)
     shared.obs[CLUSTERS] = _categorical(result.clusters[result_of], has_cluster)
     if result.confidence is not None:
         confidence = np.asarray(result.confidence, dtype=np.float32)[result_of]
@@ -108,14 +109,6 @@ def annotated(adata: ad.AnnData, result: SeedResult, params: Mapping[str, object
         shared.varm[ASSOCIATION] = genes.reindex(names).to_numpy(np.float32)
         shared.uns[PARAMS]["association_clusters"] = np.array(genes.columns, dtype=np.str_)
     return shared
-
-
-def _make_storable(obs: pd.DataFrame) -> None:
-    """Turn mixed values (truth values with gaps, as tables of annotation have) into text for h5ad."""
-    for name, column in obs.items():
-        kind = pd.api.types.infer_dtype(column, skipna=True)
-        if column.dtype == object and kind not in {"string", "empty"}:
-            obs[name] = column.map(str, na_action="ignore")
 
 
 def _categorical(clusters: NDArray[np.integer], has_cluster: NDArray[np.bool_]) -> pd.Categorical:

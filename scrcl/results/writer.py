@@ -24,6 +24,7 @@ from scrcl.results.atomic import (
 )
 from scrcl.results.environment import describe_environment
 from scrcl.results.folder import ASIDE, CHECKPOINTS, PROTOCOLS, RunFolder, SeedResult
+from scrcl.results.storable import storable
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -75,27 +76,37 @@ class RunWriter:
     def write_adata(self, adata: "AnnData") -> None:
         """Write ``result.h5ad``; :func:`scrcl.results.annotated` makes what belongs in it.
 
+        What h5ad cannot hold is written as :func:`scrcl.results.storable` says.
+
         Raises
         ------
         InputError
             If the folder cannot be written.
         """
         with atomic_path(self.run.path / "result.h5ad") as part:
-            adata.write_h5ad(part)
+            storable(adata)[0].write_h5ad(part)
 
-    def write_names(self, names: pd.DataFrame) -> None:
-        """Write ``cluster_names.csv``, from :func:`scrcl.markers.name_clusters`.
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Write a table, such as "qc.csv"; its index is the first column if it has a name.
 
         Raises
         ------
         InputError
             If the folder cannot be written.
         """
-        with atomic_path(self.run.path / "cluster_names.csv") as part:
-            names.to_csv(part, index=False, float_format="%.6g")
+        with atomic_path(self.run.path / name) as part:
+            table.to_csv(part, index=table.index.name is not None, float_format="%.6g")
 
-    def finish(self, summary: pd.DataFrame) -> None:
+    def finish(self, summary: pd.DataFrame, *, complete: bool = True) -> None:
         """Write ``summary.csv``, mark the run as finished, let go of the one that it replaces.
+
+        Parameters
+        ----------
+        summary
+            Of the seeds.
+        complete
+            Whether all files were made; if not, only ``summary.csv`` is written, and the run can be
+            resumed.
 
         Raises
         ------
@@ -104,6 +115,8 @@ class RunWriter:
         """
         with atomic_path(self.run.path / "summary.csv") as part:
             summary.to_csv(part, index=False)
+        if not complete:
+            return
         write_json(self.run.path / "env.json", self.run.environment | {"finished": _now()})
         with writable(self.run.path):
             remove_folder(_aside(self.run))

@@ -7,6 +7,7 @@ from scrcl._validate import InputError
 from scrcl.config import (
     SECTIONS,
     TrainConfig,
+    config_from_text,
     files,
     load_config,
     override,
@@ -69,8 +70,8 @@ BAD_FILES = {
     "nothing for a number": ("train: {lr: null}", "train.lr: got None, wanted a number"),
     "number for a truth": ("data: {drop_unlabelled: 1}", "got 1, wanted true or false"),
     "name not allowed": (
-        "data: {values: raw}",
-        "data.values: got 'raw', wanted one of ['counts', 'log', 'scaled']",
+        "data: {model_input: raw}",
+        "data.model_input: got 'raw', wanted one of ['counts', 'log', 'scaled']",
     ),
     "list too short": ("data: {n_smooth: [1]}", "data.n_smooth: got [1], wanted a list of 2"),
     "number for a list": ("data: {n_smooth: 1}", "data.n_smooth: got 1, wanted a list of 2"),
@@ -127,7 +128,7 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
         ("n_latent", "32", 32),
         ("n_latent", "none", None),
         ("model.n_latent", "null", None),
-        ("values", "log", "log"),
+        ("model_input", "log", "log"),
         ("drop_unlabelled", "true", True),
     ],
 )
@@ -174,3 +175,14 @@ def test_a_bare_key_that_two_sections_share_must_be_dotted(monkeypatch):
 
     with pytest.raises(InputError, match=r"ambiguous key: got 'lr', .*\['train.lr', 'model.lr'\]"):
         override(two_alike, {"lr": "1"})
+
+
+@pytest.mark.parametrize("old", ["counts", "log", "scaled"])
+def test_a_text_from_before_the_input_of_the_network_had_its_name_is_understood(old):
+    data = config_from_text(f"task: sc\ndata: {{values: {old}, n_hvg: 7}}\n", "sc").data
+    assert (data.values, data.model_input, data.n_hvg) == ("auto", old, 7)
+
+
+def test_what_the_values_are_is_kept_in_the_text():
+    config = override(paper_defaults("sc"), {"data.values": "log2"})
+    assert config_from_text(to_yaml(config), "sc") == config

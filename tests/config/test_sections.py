@@ -16,7 +16,7 @@ from scrcl.config import (
 def test_defaults_of_the_paper_for_single_cells():
     assert paper_defaults("sc") == Config(
         task="sc",
-        data=DataConfig(n_hvg=2000, values="counts", graph="expression", n_neighbors=15),
+        data=DataConfig(n_hvg=2000, model_input="counts", graph="expression", n_neighbors=15),
         model=ModelConfig(n_hidden=1500, dropout=0.3, temperature=0.1),
         train=TrainConfig(n_epochs=500, lr=1e-4, weight_decay=0.1, lambda_ndc=100, lambda_cvc=1),
         cluster=ClusterConfig(method="kmeans", embedding="z", n_refine=0),
@@ -28,7 +28,7 @@ def test_defaults_of_the_paper_for_spatial_data():
 
     assert spatial.data.n_hvg == 3000
     assert spatial.data.hvg_flavor == "seurat_v3"
-    assert spatial.data.values == "scaled"
+    assert spatial.data.model_input == "scaled"
     assert spatial.data.graph == "spatial"
     assert spatial.data.drop_unlabelled
     assert spatial.cluster.n_refine == 50

@@ -19,7 +19,7 @@ from scrcl.data.read import read
 from scrcl.data.values import find_values
 from tests.running import Runner
 
-CFG = DataConfig(n_hvg=20, values="log")
+CFG = DataConfig(n_hvg=20, model_input="log")
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ FORMS = ["sparse", "dense", "zarr", "counts in a layer", "counts in raw"]
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("cfg", [CFG, DataConfig(n_hvg=0, values="counts", target_sum=None)])
+@pytest.mark.parametrize("cfg", [CFG, DataConfig(n_hvg=0, model_input="counts", target_sum=None)])
 def test_blocks_from_the_disk_give_the_values_of_data_in_memory(
     form: str, cfg: DataConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

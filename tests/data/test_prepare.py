@@ -15,7 +15,7 @@ from scrcl.config import DataConfig
 from scrcl.data.prepare import prepare
 
 SC = DataConfig(n_hvg=25, n_neighbors=6, n_smooth=(2, 1))
-ST = DataConfig(n_hvg=0, values="scaled", graph="spatial", n_neighbors=4, n_smooth=(1, 3))
+ST = DataConfig(n_hvg=0, model_input="scaled", graph="spatial", n_neighbors=4, n_smooth=(1, 3))
 STORED = replace(ST, spatial_graph="stored")
 
 
@@ -72,7 +72,7 @@ def test_names_say_whose_rows_and_columns_these_are(adata_sc):
     assert not prepared.kept[5]
 
 
-@pytest.mark.parametrize("cfg", [SC, replace(SC, values="log"), ST])
+@pytest.mark.parametrize("cfg", [SC, replace(SC, model_input="log"), ST])
 def test_labels_change_nothing(adata_st, cfg):
     shuffled, absent = adata_st.copy(), adata_st.copy()
     shuffled.obs["ground_truth"] = adata_st.obs["ground_truth"].to_numpy()[::-1]
@@ -82,7 +82,7 @@ def test_labels_change_nothing(adata_st, cfg):
         assert all(map(same, prepare(other, cfg).inputs, expected))
 
 
-@pytest.mark.parametrize("cfg", [SC, replace(SC, values="scaled"), ST])
+@pytest.mark.parametrize("cfg", [SC, replace(SC, model_input="scaled"), ST])
 def test_the_input_is_left_as_it_was(adata_st, cfg):
     before = adata_st.copy()
     prepare(adata_st, cfg)

@@ -12,7 +12,7 @@ from scrcl.config import DataConfig
 from scrcl.data.preprocess import log_normalize, preprocess, scale_genes
 
 SC = DataConfig(n_hvg=20)
-ST = DataConfig(n_hvg=20, hvg_flavor="seurat_v3", values="scaled", graph="spatial")
+ST = DataConfig(n_hvg=20, hvg_flavor="seurat_v3", model_input="scaled", graph="spatial")
 
 
 def rng_counts(n_obs: int, n_genes: int) -> np.ndarray:
@@ -59,7 +59,7 @@ def test_spots_go_the_papers_way():
 
 
 def test_log_values_are_the_log_normalised_ones(adata_sc):
-    done = preprocess(adata_sc, replace(SC, values="log"))
+    done = preprocess(adata_sc, replace(SC, model_input="log"))
     assert (done.x != done.log_norm.X).nnz == 0
 
 
@@ -81,21 +81,51 @@ def test_log_data_go_on_without_counts_and_say_so(adata_sc):
     assert list(done.log_norm.var_names) == list(expected.log_norm.var_names)
     assert (done.x != done.log_norm.X).nnz == 0
     assert done.notes == [
-        "X holds log-normalised values: not normalised again",
-        "values is counts, but there are none: log values are the model input",
+        "X: log1p of counts per 10,000, natural log: not normalised again",
+        "model_input is counts, but there are none: log values are the model input",
     ]
 
 
 def test_linear_values_are_normalised_first(adata_sc):
     rpkm = adata_sc.copy()
     rpkm.X = adata_sc.X.multiply(np.linspace(10.3, 99.7, 45)[:, None]).tocsr()
-    done = preprocess(rpkm, replace(SC, values="log"))
+    done = preprocess(rpkm, replace(SC, model_input="log"))
     np.testing.assert_allclose(
-        done.x.toarray(), preprocess(adata_sc, replace(SC, values="log")).x.toarray(), rtol=1e-4
+        done.x.toarray(),
+        preprocess(adata_sc, replace(SC, model_input="log")).x.toarray(),
+        rtol=1e-4,
     )
     assert done.notes == [
-        "X holds linear values that are not counts: normalised to 10,000 per cell, log1p"
+        "X: counts, each cell divided by a number of its own: normalised to 10,000 per cell, log1p"
     ]
+
+
+def test_the_total_that_is_told_is_the_one_that_was_taken(adata_sc):
+    rpkm = adata_sc.copy()
+    rpkm.X = adata_sc.X.multiply(np.linspace(10.3, 99.7, 45)[:, None]).tocsr()
+    done = preprocess(rpkm, replace(SC, model_input="log", target_sum=None))
+    assert done.notes[0].endswith("normalised to the median per cell, log1p")
+
+
+def test_log2_values_become_natural_ones(adata_sc):
+    binary = log_normalize(adata_sc)
+    expected = preprocess(binary, replace(SC, model_input="log"))
+    binary.X = binary.X / np.float32(np.log(2))
+    done = preprocess(binary, replace(SC, model_input="log"))
+    np.testing.assert_allclose(done.x.toarray(), expected.x.toarray(), rtol=1e-5)
+    assert done.notes[0].startswith("X: log2(x + 1) of counts per 10,000, brought to natural logs")
+
+
+def test_what_was_concluded_is_always_said(adata_sc, caplog):
+    with caplog.at_level("INFO", logger="scrcl"):
+        preprocess(adata_sc, SC)
+    assert "X: counts (whole numbers)" in caplog.messages
+
+
+def test_what_is_said_of_the_values_overrules_the_numbers(adata_sc):
+    done = preprocess(adata_sc, replace(SC, values="linear", model_input="log"))
+    assert done.basis.kind == "linear"
+    assert "X: linear, as said (looks like counts (whole numbers))" in done.notes[0]
 
 
 def test_counts_in_a_layer_are_found_and_it_is_said_where(adata_sc):
@@ -103,7 +133,7 @@ def test_counts_in_a_layer_are_found_and_it_is_said_where(adata_sc):
     adata.layers["counts"] = adata_sc.X.copy()
     done = preprocess(adata, SC)
     assert (done.x != preprocess(adata_sc, SC).x).nnz == 0
-    assert done.notes == ["X is not counts: counts values taken from layers['counts']"]
+    assert done.notes == ["X is not used: counts values taken from layers['counts']"]
 
 
 def test_seurat_v3_without_counts_falls_back_to_seurat(adata_sc):
@@ -202,7 +232,7 @@ def test_constant_genes_do_no_harm(values, flavor):
     adata = wide(n_genes=60)
     X = adata.X.toarray()
     X[:, :20] = 3
-    done = preprocess(ad.AnnData(X), DataConfig(n_hvg=50, values=values, hvg_flavor=flavor))
+    done = preprocess(ad.AnnData(X), DataConfig(n_hvg=50, model_input=values, hvg_flavor=flavor))
     assert np.isfinite(done.x.data).all()
 
 

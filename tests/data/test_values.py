@@ -6,54 +6,11 @@ import scanpy as sc
 import scipy.sparse as sp
 
 from scrcl._validate import InputError
-from scrcl.data.values import as_csr, detect_values, find_values
+from scrcl.data.values import as_csr, find_values
 
 COUNTS = np.random.default_rng(0).poisson(1.0, (12, 8))
 LOG = np.log1p(COUNTS * np.linspace(0.5, 2.0, 12)[:, None])
 SCALED = (COUNTS - COUNTS.mean(0)) / COUNTS.std(0)
-LINEAR = COUNTS * np.linspace(10.5, 200.7, 12)[:, None]
-
-
-@pytest.mark.parametrize("container", [np.asarray, sp.csr_matrix, sp.csc_matrix, sp.csr_array])
-@pytest.mark.parametrize(
-    ("X", "kind"),
-    [
-        pytest.param(COUNTS.astype(np.uint16), "counts", id="unsigned integers"),
-        pytest.param(COUNTS.astype(np.int64), "counts", id="integers"),
-        pytest.param(COUNTS.astype(np.float64), "counts", id="whole floats"),
-        pytest.param(COUNTS > 0, "counts", id="booleans"),
-        pytest.param(np.zeros((3, 4)), "counts", id="nothing but zeros"),
-        pytest.param(LOG, "log", id="logarithms"),
-        pytest.param(SCALED, "scaled", id="z-scores"),
-        pytest.param(LINEAR, "other", id="RPKM"),
-        pytest.param(COUNTS / COUNTS.sum(1, keepdims=True), "other", id="proportions"),
-        pytest.param(COUNTS / COUNTS.sum(1, keepdims=True) * 25, "other", id="per cell, small"),
-    ],
-)
-def test_values_are_told_apart_in_every_container(X, kind, container):
-    assert detect_values(container(X)) == kind
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("container", [np.asarray, sp.csr_matrix])
-def test_a_value_that_is_not_finite_is_refused(bad, container):
-    X = LOG.copy()
-    X[3, 2] = bad
-    with pytest.raises(InputError, match="got 1 values that are NaN or infinite"):
-        detect_values(container(X))
-
-
-def test_a_matrix_of_text_is_refused():
-    with pytest.raises(InputError, match="wanted numbers"):
-        detect_values(np.array([["a", "b"]]))
-
-
-def test_large_matrices_are_looked_at_in_pieces(monkeypatch):
-    monkeypatch.setattr("scrcl.data.values._CHUNK", 5)
-    assert detect_values(COUNTS) == "counts"
-    late = COUNTS.astype(float)
-    late[-1, -1] = 0.5
-    assert detect_values(late) == "log"
 
 
 def adata_of(X: np.ndarray, **layers: np.ndarray) -> ad.AnnData:
@@ -136,3 +93,92 @@ def test_an_adata_without_a_matrix_in_x_uses_its_layer():
     adata = ad.AnnData(obs=pd.DataFrame(index=list("abc")), var=pd.DataFrame(index=list("xy")))
     adata.layers["counts"] = np.ones((3, 2))
     assert find_values(adata).source == "layers['counts']"
+
+
+def simulated(n_obs: int = 60, n_vars: int = 200, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.poisson(rng.lognormal(0, 1.2, n_vars), (n_obs, n_vars)).astype(np.float32)
+
+
+def per_cell(X: np.ndarray, total: float = 1e4) -> np.ndarray:
+    return X / X.sum(1, keepdims=True) * total
+
+
+def test_counts_in_a_layer_of_another_name_come_after_counts_in_x():
+    counts = simulated()
+    logs = np.log1p(per_cell(counts))
+    assert find_values(adata_of(logs, UMI=counts)).source == "layers['UMI']"
+    assert find_values(adata_of(counts, raw=counts + 1)).source == "X"
+
+
+def test_expected_counts_in_a_layer_are_taken_by_its_name():
+    expected = simulated() * np.random.default_rng(1).uniform(0.7, 1, (60, 200))
+    found = find_values(adata_of(np.log1p(expected), counts=expected))
+    assert (found.kind, found.source) == ("counts", "layers['counts']")
+
+
+@pytest.mark.parametrize("base", [2, 10])
+def test_logarithms_to_another_base_become_natural_ones(base):
+    logs = np.log1p(per_cell(simulated()))
+    found = find_values(adata_of(logs / np.log(base)))
+    np.testing.assert_allclose(found.X.toarray(), logs, rtol=1e-5)
+    assert found.line.endswith("brought to natural logs")
+
+
+def test_the_history_in_uns_tells_the_base_where_the_numbers_do_not():
+    smooth = np.random.default_rng(0).normal(4, 0.5, (30, 40))
+    adata = adata_of(smooth)
+    adata.uns["log1p"] = {"base": 2}
+    found = find_values(adata)
+    np.testing.assert_allclose(found.X.toarray(), smooth * np.log(2), rtol=1e-5)
+
+
+def test_what_is_said_overrules_what_the_numbers_look_like():
+    counts = simulated()
+    assert find_values(adata_of(counts), "linear").kind == "linear"
+    logs = np.log1p(per_cell(counts))
+    found = find_values(adata_of(logs), "log2")
+    np.testing.assert_allclose(found.X.toarray(), logs * np.log(2), rtol=1e-5)
+    assert "log2, as said (looks like log1p of counts per 10,000" in found.line
+
+
+def test_what_is_said_finds_the_matrix_that_can_be_so():
+    counts = simulated()
+    found = find_values(adata_of(np.log1p(per_cell(counts)), counts=counts), "log")
+    assert found.source == "X"
+
+
+def test_what_is_said_to_be_counts_is_looked_for_where_it_agrees():
+    counts = simulated()
+    found = find_values(adata_of(counts, counts=np.log1p(per_cell(counts))), "counts")
+    assert found.source == "X"
+
+
+def test_counts_are_never_taken_for_logarithms_even_if_it_is_said():
+    with pytest.raises(InputError, match=r"wanted logarithms.*data\.model_input"):
+        find_values(adata_of(simulated() * 10), "log")
+
+
+def test_negative_counts_are_called_what_they_are():
+    counts = simulated()
+    counts[3, :4] = -2_147_483_648
+    with pytest.raises(InputError, match=r"negative counts \(4 whole numbers below 0"):
+        find_values(adata_of(counts))
+
+
+def test_what_cannot_be_told_is_asked():
+    rng = np.random.default_rng(0)
+    unclear = sp.random(40, 50, 0.1, rng=rng, data_rvs=lambda n: rng.uniform(0.3, 1.2, n))
+    with pytest.raises(InputError, match=r"values='counts'.*--values"):
+        find_values(adata_of(unclear.toarray()))
+    assert find_values(adata_of(unclear.toarray()), "counts").kind == "counts"
+
+
+def test_several_kinds_in_one_matrix_are_refused_by_the_name_of_their_cells():
+    counts = simulated()
+    adata = adata_of(np.vstack([counts[:20], np.log1p(per_cell(counts[20:]))]))
+    with pytest.raises(InputError, match=r"whole numbers in cells such as '0', '1'"):
+        find_values(adata)
+    adata.obs["plate"] = ["one"] * 20 + ["two"] * 40
+    with pytest.raises(InputError, match=r"log1p in obs\['plate'\] two; whole numbers in .* one"):
+        find_values(adata)

@@ -24,7 +24,7 @@ CLUSTERS = np.arange(45) % 3
 
 @pytest.fixture
 def prepared(adata_sc: ad.AnnData) -> Prepared:
-    return prepare(adata_sc, DataConfig(values="log", n_hvg=0, n_neighbors=5))
+    return prepare(adata_sc, DataConfig(model_input="log", n_hvg=0, n_neighbors=5))
 
 
 @pytest.fixture

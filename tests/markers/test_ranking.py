@@ -1,6 +1,4 @@
-"""The statistics are scanpy's, whichever engine computes them."""
-
-from importlib.util import find_spec
+"""The statistics are scanpy's."""
 
 import anndata as ad
 import numpy as np
@@ -15,19 +13,10 @@ from scrcl.markers import rank_genes, ranking
 from scrcl.markers.ranking import DOUBLE_DIPPING, PSEUDOREPLICATION
 from scrcl.markers.tables import COLUMNS
 
-needs_illico = pytest.mark.skipif(find_spec("illico") is None, reason="illico is not installed")
-
 
 @pytest.fixture(scope="module")
 def pbmc() -> ad.AnnData:
     return sc.datasets.pbmc68k_reduced()
-
-
-@pytest.fixture(params=["scanpy", pytest.param("illico", marks=needs_illico)])
-def engine(request, monkeypatch) -> str:
-    if request.param == "scanpy":
-        monkeypatch.setattr(ranking, "find_spec", lambda _name: None)
-    return request.param
 
 
 def by_scanpy(pbmc: ad.AnnData, **options: object) -> pd.DataFrame:
@@ -49,7 +38,7 @@ def assert_equal(table: pd.DataFrame, wanted: pd.DataFrame, *, rtol: float = 1e-
 
 @pytest.mark.parametrize("tie_correct", [False, True])
 @pytest.mark.parametrize("reference", ["rest", "Dendritic"])
-def test_wilcoxon_gives_the_numbers_of_scanpy(pbmc, engine, reference, tie_correct):
+def test_wilcoxon_gives_the_numbers_of_scanpy(pbmc, reference, tie_correct):
     options = {"method": "wilcoxon", "reference": reference, "tie_correct": tie_correct}
     found = rank_genes(pbmc, "bulk_labels", **options)
     assert_equal(found.table, by_scanpy(pbmc, **options))
@@ -90,7 +79,6 @@ def test_logistic_regression_of_two_groups_gives_each_its_own_genes(adata_sc):
 
 
 def test_blocks_of_genes_change_nothing(pbmc, monkeypatch):
-    monkeypatch.setattr(ranking, "find_spec", lambda _name: None)
     whole = rank_genes(pbmc, "bulk_labels").table
     monkeypatch.setattr(ranking, "_BLOCK", 100 * pbmc.n_obs)
     pd.testing.assert_frame_equal(rank_genes(pbmc, "bulk_labels").table, whole)
@@ -116,7 +104,7 @@ def test_every_group_lists_every_gene_best_first(adata_sc):
         assert rows["score"].is_monotonic_decreasing
 
 
-def test_a_gene_that_never_varies_scores_zero(adata_sc, engine):
+def test_a_gene_that_never_varies_scores_zero(adata_sc):
     X = adata_sc.X.toarray()
     X[:, 0] = 0
     adata = ad.AnnData(X, adata_sc.obs, adata_sc.var)
@@ -126,7 +114,7 @@ def test_a_gene_that_never_varies_scores_zero(adata_sc, engine):
     assert (rows["p_value"] == 1).all()
 
 
-def test_small_groups_are_noted_and_their_cells_still_belong_to_the_rest(adata_sc, engine):
+def test_small_groups_are_noted_and_their_cells_still_belong_to_the_rest(adata_sc):
     adata = adata_sc.copy()
     adata.obs["group"] = ["rare"] * 2 + list(adata.obs["cell_type1"].astype(str)[2:])
     merged = adata.copy()
@@ -143,7 +131,7 @@ def test_small_groups_are_noted_and_their_cells_still_belong_to_the_rest(adata_s
     )
 
 
-def test_cells_without_a_group_take_no_part(adata_sc, engine):
+def test_cells_without_a_group_take_no_part(adata_sc):
     adata = adata_sc.copy()
     adata.obs["group"] = adata.obs["cell_type1"].astype(object)
     adata.obs.loc[adata.obs_names[:9], "group"] = None
@@ -184,9 +172,3 @@ def test_logistic_regression_needs_two_large_groups(adata_sc):
     adata.obs["group"] = ["rare"] * 2 + ["large"] * 43
     with pytest.raises(InputError, match="logreg: got 1 group"):
         rank_genes(adata, "group", method="logreg")
-
-
-@needs_illico
-def test_illico_is_kept_quiet(adata_sc, capfd):
-    rank_genes(adata_sc, "cell_type1")
-    assert capfd.readouterr() == ("", "")

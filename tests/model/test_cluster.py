@@ -31,7 +31,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     original = annotate.ScRCL
 
     def tiny(_: object, *args: object, task: str, **kwargs: object) -> object:
-        config = small(task=task) if task == "st" else small("paper", values="log")
+        config = small(task=task) if task == "st" else small("paper", model_input="log")
         return original(config, *args, task=task, **kwargs)
 
     monkeypatch.setattr(annotate, "ScRCL", tiny)
@@ -118,7 +118,7 @@ FORMS: dict[str, Callable[[sp.csr_matrix], object]] = {
 @pytest.fixture(scope="module")
 def expected() -> np.ndarray:
     adata = cells(45).copy()
-    model = scrcl.ScRCL(small("paper", values="log"), 3).fit(adata)
+    model = scrcl.ScRCL(small("paper", model_input="log"), 3).fit(adata)
     labels: np.ndarray = model.labels_
     return labels
 

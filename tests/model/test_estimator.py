@@ -26,7 +26,7 @@ def test_it_says_what_it_is(consensus: ScRCL) -> None:
 
 
 def test_the_same_seed_gives_the_same_result() -> None:
-    config = small("paper", values="log")
+    config = small("paper", model_input="log")
     first, second = (ScRCL(config, 3, seed=7).fit(both()[0]) for _ in range(2))
     np.testing.assert_array_equal(first.labels_, second.labels_)
     np.testing.assert_array_equal(first.embedding_, second.embedding_)
@@ -34,7 +34,7 @@ def test_the_same_seed_gives_the_same_result() -> None:
 
 
 def test_callbacks_see_every_epoch_and_change_nothing() -> None:
-    config = small("paper", values="log")
+    config = small("paper", model_input="log")
     seen: list[tuple[int, int]] = []
 
     def watch(epoch: int, views: Views) -> None:
@@ -55,7 +55,7 @@ def test_the_history_has_a_row_for_each_epoch(consensus: ScRCL, domains: ScRCL) 
 
 
 def test_the_epoch_with_the_smallest_loss_maps_new_cells_too() -> None:
-    config = small("paper", values="log", selection="min_loss", embedding="e1", lr=0.3)
+    config = small("paper", model_input="log", selection="min_loss", embedding="e1", lr=0.3)
 
     model = ScRCL(config, 3).fit(both()[0])
 
@@ -63,7 +63,7 @@ def test_the_epoch_with_the_smallest_loss_maps_new_cells_too() -> None:
 
 
 def test_a_fit_that_fails_leaves_the_model_as_it_was() -> None:
-    model = ScRCL(small("paper", values="log"), 3).fit(both()[0])
+    model = ScRCL(small("paper", model_input="log"), 3).fit(both()[0])
     labels = model.labels_
     with pytest.raises(InputError):
         model.fit(cells(2))
@@ -76,7 +76,7 @@ def test_batches_are_brought_together() -> None:
     X = adata.X.toarray()
     X[45:, ::2] *= 4
     adata.X = X
-    config = small("paper", values="log", embedding="e")
+    config = small("paper", model_input="log", embedding="e")
 
     plain = ScRCL(config, 3).fit(adata)
     together = ScRCL(config, 3).fit(freeze(adata), batch_key="donor")
@@ -118,7 +118,7 @@ def test_cells_that_took_no_part_have_no_cluster() -> None:
     X[0] = 0
     adata.X = X
 
-    model = ScRCL(small("paper", values="log"), 3).fit(adata)
+    model = ScRCL(small("paper", model_input="log"), 3).fit(adata)
 
     assert model.labels_[0] == -1
     assert np.isnan(model.embedding_[0]).all()

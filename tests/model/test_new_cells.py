@@ -8,6 +8,9 @@ import scipy.sparse as sp
 from sklearn.metrics import adjusted_rand_score
 
 from scrcl import InputError, ScRCL
+from scrcl.config import DataConfig
+from scrcl.data.basis import Basis, new_cells
+from scrcl.data.preprocess import preprocess
 from scrcl.methods.space import labelled_space
 from scrcl.model import UNKNOWN
 from tests.model.conftest import both, small, tissue, unseen
@@ -113,6 +116,48 @@ def test_log_values_are_taken_as_they_are(consensus: ScRCL) -> None:
     pd.testing.assert_series_equal(consensus.predict(new)["nearest"], expected["nearest"])
 
 
+@pytest.mark.parametrize(
+    ("base", "total"),
+    [
+        pytest.param(2, 1e4, id="log2"),
+        pytest.param(np.e, 1e6, id="another total"),
+        pytest.param(2, 1e6, id="both"),
+    ],
+)
+def test_logarithms_of_another_base_or_total_are_brought_to_the_models(
+    consensus: ScRCL, base: float, total: float
+) -> None:
+    counts, new = both()[1], both()[1].copy()
+    X = new.X.toarray()
+    new.X = (np.log1p(X / X.sum(1, keepdims=True) * total) / np.log(base)).astype(np.float32)
+    np.testing.assert_allclose(consensus.embed(new), consensus.embed(counts), atol=1e-3)
+
+
+def test_counts_are_brought_to_the_logarithms_of_the_model() -> None:
+    train, new = both()
+    logs = train.copy()
+    X = train.X.toarray()
+    logs.X = np.log2(X / X.sum(1, keepdims=True) * 3_000 + 1).astype(np.float32)
+    basis = preprocess(logs, DataConfig(n_hvg=0, model_input="log")).basis
+    expected = np.log1p(new.X.toarray() / new.X.toarray().sum(1, keepdims=True) * 3_000)
+    cells = new_cells(new, basis)
+    np.testing.assert_allclose(cells.log.toarray(), expected[:, cells_genes(new, basis)], rtol=1e-3)
+
+
+def cells_genes(new: ad.AnnData, basis: Basis) -> np.ndarray:
+    columns = new.var_names.get_indexer(basis.genes)
+    return columns[columns >= 0]
+
+
+def test_new_cells_of_several_kinds_are_refused(consensus: ScRCL) -> None:
+    new = both()[1].copy()
+    X = new.X.toarray().astype(np.float32)
+    X[::2] = np.log1p(X[::2] / X[::2].sum(1, keepdims=True) * 1e4)
+    new.X = X
+    with pytest.raises(InputError, match="several kinds"):
+        consensus.predict(new)
+
+
 def test_a_model_of_counts_wants_counts(kmeans: ScRCL) -> None:
     new = both()[1].copy()
     new.X = np.log1p(new.X.toarray() / 3)
@@ -156,7 +201,7 @@ def test_labels_of_the_new_cells_change_nothing(consensus: ScRCL) -> None:
 
 def test_at_most_so_many_training_cells_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scrcl.methods.space.MAX_REFERENCE", 40)
-    config = small("paper", values="log")
+    config = small("paper", model_input="log")
 
     model = ScRCL(config, 3).fit(both()[0])
 

@@ -1,5 +1,9 @@
 """UMAP."""
 
+import random
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,7 +32,6 @@ def dots(ax) -> PathCollection:
     return next(c for c in ax.collections if isinstance(c, PathCollection))
 
 
-@pytest.mark.timeout(600)  # the first layout of a process is compiled
 def test_the_layout_depends_on_the_embedding_and_the_seed_only(result):
     first = umap_coordinates(result)
     assert first.shape == (result.n_obs, 2)
@@ -38,7 +41,6 @@ def test_the_layout_depends_on_the_embedding_and_the_seed_only(result):
     assert not result.uns
 
 
-@pytest.mark.timeout(600)
 def test_of_very_many_cells_a_random_sample_is_laid_out(result):
     result.obsm[EMBEDDING] = result.obsm[EMBEDDING].copy()
     result.obsm[EMBEDDING][:5] = np.nan
@@ -57,6 +59,51 @@ def test_a_handful_of_cells_has_a_layout_too(result):
     assert np.isfinite(umap_coordinates(few)).all()
     with pytest.raises(InputError, match="cells: got 2"):
         umap_coordinates(result[:2])
+
+
+def test_groups_that_lie_apart_lie_apart_in_the_plane(result):
+    codes = result.obs[CLUSTERS].cat.codes.to_numpy()
+    xy = umap_coordinates(result)
+    nearest = np.linalg.norm(xy[:, None] - xy[None], axis=2).argsort(axis=1)[:, 1:4]
+    assert (codes[nearest] == codes[:, None]).mean() > 0.9
+    assert np.ptp(xy, axis=0).min() > 1
+
+
+def test_cells_beyond_the_sample_lie_among_their_like(result, monkeypatch):
+    monkeypatch.setattr("scrcl.pl.layout.MAX_OPTIMISED", 30)
+    codes = result.obs[CLUSTERS].cat.codes.to_numpy()
+    xy = umap_coordinates(result)
+    np.testing.assert_array_equal(xy, umap_coordinates(result))
+    nearest = np.linalg.norm(xy[:, None] - xy[None], axis=2).argsort(axis=1)[:, 1:4]
+    assert (codes[nearest] == codes[:, None]).mean() > 0.9
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_cells_that_are_equal_or_zero_have_a_place(result, width):
+    equal = result.copy()
+    equal.obsm[EMBEDDING] = np.zeros((equal.n_obs, width))
+    equal.obsm[EMBEDDING][20:] = 1
+    xy = umap_coordinates(equal)
+    assert np.isfinite(xy).all()
+    assert len(np.unique(xy, axis=0)) > 2
+
+
+def test_a_layout_leaves_the_generator_of_python_as_it_was(result):
+    state = random.getstate()
+    umap_coordinates(result)
+    assert random.getstate() == state
+
+
+def test_a_layout_compiles_nothing():
+    code = (
+        "import sys, numpy as np, anndata as ad\n"
+        "from scrcl.pl import umap_coordinates\n"
+        "points = np.random.default_rng(0).normal(size=(40, 5))\n"
+        "umap_coordinates(ad.AnnData(obsm={'X_scrcl': points}))\n"
+        "print({'umap', 'pynndescent', 'networkx'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 def test_each_colouring_has_its_panel(result, coordinates):
