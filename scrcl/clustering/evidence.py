@@ -100,7 +100,7 @@ def split_evidence(found: Consensus, expression: Expression, *, seed: int) -> pd
         by effect size: ``+`` higher on the left side, ``-`` on the right.
     ``auc_...``
         For each covariate: how well it alone tells the sides apart, .5 to 1 (area under the ROC
-        curve); missing where a side has fewer than 5 cells.
+        curve); .5 where a side has fewer than 5 cells or a value is missing.
     """
     merges, leaves = found.merges, found.leaves
     n_leaves = len(merges) + 1
@@ -140,12 +140,13 @@ def _areas(
     n_leaves = len(merges) + 1
     order = np.argsort(leaves, kind="stable")
     cells = list(np.split(order, np.searchsorted(leaves[order], np.arange(1, n_leaves))))
-    areas = np.full(n_leaves - 1, np.nan)
+    areas = np.full(n_leaves - 1, 0.5)
     for step, (left, right) in enumerate(merges):
         cells.append(np.concatenate([cells[left], cells[right]]))
         n_left, n_right = int(counts[left]), int(counts[right])
-        if min(n_left, n_right) >= _CELLS_FOR_AREA:
-            ranks = rankdata(values[cells[-1]])[:n_left]
+        own = values[cells[-1]]
+        if min(n_left, n_right) >= _CELLS_FOR_AREA and np.isfinite(own).all():
+            ranks = rankdata(own)[:n_left]
             area = (ranks.sum() - n_left * (n_left + 1) / 2) / (n_left * n_right)
             areas[step] = max(area, 1.0 - area)
     return areas
