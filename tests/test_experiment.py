@@ -22,7 +22,7 @@ from scrcl.experiment.settings import resolve_n_clusters
 from scrcl.metrics import adjusted_rand_index
 from scrcl.model import Preset, Spots, estimator
 from scrcl.model.learn import embedding, refined_by_vote
-from scrcl.nn.model import Views
+from scrcl.nn.network import Views
 from scrcl.results import RunFolder
 from tests.running import Runner, tree
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from scrcl.data.components import Axes, fit_components
 from scrcl.model.learn import VOTING_VIEWS, members
-from scrcl.model.network import refinement
+from scrcl.model.network import mlp_views, mlp_weights, refinement
 from scrcl.model.space import LabelledSpace, labelled_space, nearest, sample
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class CellMap:
         )
 
     def _views(self, x: Array, near: NDArray[np.intp]) -> dict[str, Array]:
-        direct = {} if self.smoothed else _mlp_views(x, self.weights)
+        direct = {} if self.smoothed else mlp_views(x, self.weights)
         return {
             name: direct[name] if name in direct else _mean_rows(rows, near)
             for name, rows in self.views.items()
@@ -165,22 +165,10 @@ def joined(blocks: list[Array], sizes: Array) -> Array:
 def _weights(setup: Setup, found: LabelFree, views: tuple[str, ...]) -> dict[str, Array]:
     """Weights of the MLP view, and of its refinement if that is wanted."""
     assert found.fitted is not None  # single cells have a network
-    chosen = found.fitted.parameters
-    weights = {
-        f"mlp.{part}": chosen[f"mlp.linear.{part}"].cpu().numpy() for part in ("weight", "bias")
-    }
+    weights = mlp_weights(found.fitted)
     if any(view.startswith("z") for view in views):
         weights |= refinement(setup, found.fitted)
     return weights
-
-
-def _mlp_views(x: Array, weights: Mapping[str, Array]) -> dict[str, Array]:
-    """e1 and, if there are weights for it, z1, from the model input, (n_cells, n_genes)."""
-    h1 = np.maximum(x @ weights["mlp.weight"].T + weights["mlp.bias"], 0.0)
-    views = {"e1": _unit(h1)}
-    if "refine.weight" in weights:
-        views["z1"] = _unit(h1 @ weights["refine.weight"].T + weights["refine.bias"])
-    return views
 
 
 def _mean_rows(rows: NDArray[np.floating], near: NDArray[np.intp]) -> Array:

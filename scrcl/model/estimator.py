@@ -21,6 +21,7 @@ from scrcl.model.genes import gene_links
 from scrcl.model.learn import Setup, make_setup, run_seed
 from scrcl.model.packing import unpack
 from scrcl.model.presets import find_config
+from scrcl.model.pyg import to_data
 from scrcl.model.tissue import domain_map, network_map
 from scrcl.model.trained import Trained, spots_of, spread
 from scrcl.seed import resolve_device
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from scrcl.checkpoint import Checkpoint
     from scrcl.config import Config, Task
     from scrcl.model.learn import LabelFree, NClusters
-    from scrcl.nn.model import Views
+    from scrcl.nn.network import Views
     from scrcl.train import EpochHook
 
     Callback = Callable[[int, Views], None]
@@ -178,6 +179,35 @@ class ScRCL(Trained):
         found = run_seed(setup, self.seed, on_epoch=_one_hook(callbacks), checkpoint=checkpoint)
         self._keep(setup, found)
         return self
+
+    def to_pyg(
+        self,
+        adata: ad.AnnData,
+        *,
+        batch_key: str | None = None,
+        slice_key: str | None = None,
+        layer: str | None = None,
+    ) -> Any:
+        """Give cells and their graph to PyTorch Geometric, as `fit` prepares them for training.
+
+        Parameters
+        ----------
+        adata, batch_key, slice_key, layer
+            As of `fit`. The model need not be fitted, and is not changed.
+
+        Returns
+        -------
+        A ``torch_geometric.data.Data``: ``x`` (n_cells, n_genes), the model's input before smoothing;
+        ``edge_index`` (2, n_edges), each link of the cell graph in both directions, no self loops;
+        ``obs_names`` and ``var_names``, lists. Cells without a count are left out.
+
+        Raises
+        ------
+        InputError
+            If the data cannot be used.
+        """
+        adata = bare(adata, [key for key in (batch_key, slice_key) if key], layer=layer)
+        return to_data(prepare(adata, self.config.data, slice_key=slice_key, batch_key=batch_key))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -139,9 +139,8 @@ class Trained:
     @property
     def history(self) -> pd.DataFrame:
         """Losses, one row an epoch."""
-        losses = ["hea", "ndc", "cvc", "total"]
-        table = pd.DataFrame(self._history, columns=["epoch", *losses]).set_index("epoch")
-        return table.astype(float)
+        columns = None if self._history else ["epoch", *self.config.train.loss_weights, "total"]
+        return pd.DataFrame(self._history, columns=columns).set_index("epoch").astype(float)
 
     @property
     def n_clusters_(self) -> int:
