@@ -7,6 +7,7 @@ import torch
 from scrcl._validate import InputError
 from scrcl.checkpoint import Checkpoint
 from scrcl.config import ModelConfig, TrainConfig
+from scrcl.distributed import Processes
 from scrcl.train import FLUSH_EVERY, Trainer, fit
 from tests.nn import dense
 
@@ -258,3 +259,15 @@ def test_a_checkpoint_cannot_run_code(inputs, tmp_path):
     path.write_bytes(pickle.dumps(CutError("not a checkpoint"), protocol=2))
     with pytest.raises(InputError, match="cannot be read"):
         run(inputs, checkpoint=Checkpoint(path=path))
+
+
+def test_half_precision_is_refused_without_the_fast_step():
+    with pytest.raises(InputError, match=r"train\.precision: got 'bfloat16' without the fast step"):
+        TrainConfig(precision="bfloat16", fast_step=False)
+
+
+def test_several_processes_are_refused_without_the_fast_step(inputs, monkeypatch):
+    monkeypatch.setattr("scrcl.train.current_processes", lambda n_obs: Processes(0, 2, n_obs))
+    plain = dataclasses.replace(TRAIN, fast_step=False)
+    with pytest.raises(InputError, match=r"train\.fast_step: got false for 2 processes"):
+        run(inputs, train=plain)
