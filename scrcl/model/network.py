@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from scrcl.data.graph import normalized_adjacency, smooth
@@ -14,6 +15,7 @@ from scrcl.distributed import Processes
 from scrcl.nn.encode import fold_genes
 from scrcl.nn.inputs import Inputs, csr_tensor
 from scrcl.nn.network import Encoders, Folded, MLPEncoder, refined
+from scrcl.seed import isolated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,18 +58,19 @@ class Network:
         """Embed cells, each view (n_obs, width), from model input and cell graph."""
         norm_adj = normalized_adjacency(adj).astype(np.float32)
         inputs = Inputs(
-            x=torch.from_numpy(smooth(x, norm_adj, self.n_smooth[0])),
-            ax=torch.from_numpy(smooth(x, norm_adj, self.n_smooth[1] + 1)),
+            x=_tensor(smooth(x, norm_adj, self.n_smooth[0])),
+            ax=_tensor(smooth(x, norm_adj, self.n_smooth[1] + 1)),
             gx=torch.empty(0),  # the genes are in the weights
             adj=torch.empty(0),
             norm_adj=csr_tensor(norm_adj),
         )
         state = {
-            ours: torch.from_numpy(self.weights[f"{stored}.{part}"])
+            ours: _tensor(self.weights[f"{stored}.{part}"])
             for stored, names in _STORED.items()
             for part, ours in zip(_PARTS, names, strict=True)
         }
-        encoders = Encoders(x.shape[1], len(state["MLP_encoder.layer1.bias"])).eval()
+        with isolated():  # a new network draws weights
+            encoders = Encoders(x.shape[1], len(state["MLP_encoder.layer1.bias"])).eval()
         encoders.load_state_dict(state)
         folded = _folded(self.weights)
         with torch.no_grad():
@@ -99,12 +102,11 @@ def refinement(setup: Setup, fitted: Fit) -> dict[str, Array]:
 @torch.no_grad()
 def mlp_views(x: Array, weights: Mapping[str, Array]) -> dict[str, Array]:
     """e1 and, if there are weights for it, z1, from the model input, (n_cells, n_genes)."""
-    weight = torch.from_numpy(weights["mlp.weight"])
-    encoder = MLPEncoder(weight.shape[1], weight.shape[0])
-    encoder.load_state_dict(
-        {"layer1.weight": weight, "layer1.bias": torch.from_numpy(weights["mlp.bias"])}
-    )
-    h1 = encoder(torch.from_numpy(x))
+    weight = _tensor(weights["mlp.weight"])
+    with isolated():
+        encoder = MLPEncoder(weight.shape[1], weight.shape[0])
+    encoder.load_state_dict({"layer1.weight": weight, "layer1.bias": _tensor(weights["mlp.bias"])})
+    h1 = encoder(_tensor(x))
     views = {"e1": F.normalize(h1).numpy()}
     if "refine.weight" in weights:
         views["z1"] = refined(h1, _folded(weights)).numpy()
@@ -120,4 +122,9 @@ def _layer(fitted: Fit, layer: str) -> dict[str, Array]:
 
 
 def _folded(weights: Mapping[str, Array]) -> Folded:
-    return torch.from_numpy(weights["refine.weight"]), torch.from_numpy(weights["refine.bias"])
+    return _tensor(weights["refine.weight"]), _tensor(weights["refine.bias"])
+
+
+def _tensor(array: Array) -> Tensor:
+    """Share memory where torch allows it, which is where numbers may be written."""
+    return torch.from_numpy(np.require(array, np.float32, ["C", "W"]))
