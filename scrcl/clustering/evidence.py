@@ -303,7 +303,7 @@ def _telling_genes(
         & (detection >= MIN_DETECTION)
     )
     effect = np.where(tells, np.abs(shift) / np.sqrt(pooled), -np.inf)
-    best = np.argsort(-effect, axis=1, kind="stable")[:, :_N_NAMED]
+    best = np.argsort(np.negative(effect), axis=1, kind="stable")[:, :_N_NAMED]
     names = [
         " ".join(
             f"{'+' if shift[row, g] > 0 else '-'}{expression.genes[g]}"
