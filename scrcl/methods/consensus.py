@@ -182,13 +182,14 @@ def _expression(data: TrainingData) -> Expression:
 def tree_state(tree: ClusterTree) -> State:
     """Return what a file needs of a tree: plain values and arrays; `tree_from` undoes it."""
     numbers = tree.splits.drop(columns="genes").astype(np.float64)
-    arrays = {
+    arrays: Arrays = {
         "tree.leaves": tree.leaves.astype(np.int32),
         "tree.merges": tree.merges.astype(np.int32),
         "tree.heights": tree.heights,
         "tree.sizes": tree.sizes.astype(np.int32),
         "tree.together": tree.together,
-    } | {f"tree.splits.{name}": column.to_numpy() for name, column in numbers.items()}
+    }
+    arrays |= {f"tree.splits.{name}": column.to_numpy() for name, column in numbers.items()}
     return State({"tree_genes": list(tree.splits["genes"])}, arrays)
 
 

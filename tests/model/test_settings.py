@@ -53,7 +53,7 @@ def test_a_number_of_clusters_may_be_of_any_kind(given: object, meant: object) -
         float("nan"),
         float("inf"),
         {},
-        object(),
+        object,
     ],
     ids=repr,
 )
