@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     CSR: TypeAlias = sp.csr_matrix
 
 _BLOCK = 4_096  # cells
+MIN_BATCH = 2  # cells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +119,8 @@ def prepare(
         If the expression matrix, positions or groups are not usable; the message says why.
     """
     genes = preprocess(adata, cfg, keep=keep, batch_key=batch_key or slice_key)
+    if batch_key is not None:
+        _check_batches(grouping(adata, batch_key)[genes.kept], batch_key)
     notes = list(genes.notes)
     slices = None
     if slice_key is not None:
@@ -144,6 +147,19 @@ def prepare(
         rep=None if cfg.use_rep is None else embedding(adata, cfg.use_rep)[genes.kept],
         quality=genes.quality,
     )
+
+
+def _check_batches(groups: pd.Categorical, key: str) -> None:
+    """Refuse batches of one cell: nothing can be said of how such a batch differs."""
+    names, sizes = np.unique(np.asarray(groups), return_counts=True)
+    alone = names[sizes < MIN_BATCH]
+    if len(names) > 1 and len(alone):
+        msg = (
+            f"obs[{key!r}]: got a single cell in {', '.join(map(repr, alone[:5].tolist()))}"
+            f"{f' and {len(alone) - 5} more' if len(alone) > 5 else ''}, wanted at least "
+            f"{MIN_BATCH} cells in each batch. Put small batches together or drop them."
+        )
+        raise InputError(msg)
 
 
 def build_inputs(x: CSR, adj: CSR, cfg: DataConfig) -> Inputs:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TARGET_SUM = 1e4  # counts per cell after normalisation
-MIN_GROUP = 2  # cells of a batch or slice
 
 
 class Preprocessed(NamedTuple):
@@ -88,8 +87,6 @@ def preprocess(
     log.info("%s", values.line)
     notes = _describe(values, cfg)
     kept, X, genes = _filter(values, keep, notes)
-    if batch_key is not None:
-        _check_groups(grouping(adata, batch_key)[kept], batch_key)
     all_names = unique_names(adata.obs_names, "cell", notes)
     obs_names = all_names[kept]
     var_names = unique_names(values.var_names, "gene", notes)[genes]
@@ -228,19 +225,6 @@ def _filter(
         )
         raise InputError(msg)
     return kept, X[:, genes], genes
-
-
-def _check_groups(groups: pd.Categorical, key: str) -> None:
-    """Refuse groups of one cell: nothing can be said of how such a batch differs."""
-    names, sizes = np.unique(np.asarray(groups), return_counts=True)
-    alone = names[sizes < MIN_GROUP]
-    if len(names) > 1 and len(alone):
-        msg = (
-            f"obs[{key!r}]: got a single cell in {', '.join(map(repr, alone[:5].tolist()))}"
-            f"{f' and {len(alone) - 5} more' if len(alone) > 5 else ''}, wanted at least "
-            f"{MIN_GROUP} cells in each group. Put small groups together or drop them."
-        )
-        raise InputError(msg)
 
 
 def _model_input(log_norm: CSR, counts: CSR | None, chosen: NDArray[np.intp], wanted: str) -> CSR:

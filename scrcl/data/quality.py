@@ -61,8 +61,8 @@ def quality(
     totals = np.sum(each_block(X, lambda rows: np.asarray(rows.sum(0)).ravel()), axis=0)
     notes = quality_notes(table, totals, genes)
     # Sums of empty droplets are droplets.
-    skip = variable is None or any(note.startswith(_EMPTY) for note in notes)
-    doublets = None if skip else doublet_scores(variable)
+    is_raw = any(note.startswith(_EMPTY) for note in notes)
+    doublets = None if variable is None or is_raw else doublet_scores(variable)
     if doublets is not None:
         scores, note = doublets
         table.loc[kept, "doublet_score"] = scores

@@ -52,19 +52,23 @@ class Adam:
     @torch.no_grad()
     def step(self) -> None:
         """Take a step down the gradients; parameters without one stay as they are."""
-        there = [i for i, value in enumerate(self.parameters) if value.grad is not None]
+        with_gradient = [
+            (value, value.grad, *moments)
+            for value, *moments in zip(
+                self.parameters, self.means, self.squares, self.steps, strict=True
+            )
+            if value.grad is not None
+        ]
+        if not with_gradient:
+            return
+        values, gradients, means, squares, steps = map(list, zip(*with_gradient, strict=True))
         adam(
-            *(
-                [column[i] for i in there]
-                for column in (
-                    self.parameters,
-                    [value.grad for value in self.parameters],
-                    self.means,
-                    self.squares,
-                )
-            ),
+            values,
+            gradients,
+            means,
+            squares,
             [],
-            [self.steps[i] for i in there],
+            steps,
             foreach=False if self.fused else None,
             fused=self.fused,
             amsgrad=False,

@@ -101,7 +101,7 @@ def unit_rows(embedding: NDArray[np.floating]) -> NDArray[np.float32]:
     """Rows of length one, so that Euclidean distances order as cosines do; all-zero rows stay."""
     points = np.asarray(embedding, dtype=np.float32)
     lengths = np.linalg.norm(points, axis=1, keepdims=True)
-    return points / np.where(lengths > 0, lengths, 1)
+    return np.asarray(points / np.where(lengths > 0, lengths, 1), dtype=np.float32)
 
 
 def _optimised(embedding: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float32]:

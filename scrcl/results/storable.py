@@ -124,7 +124,7 @@ def _matrices(
     mapping: Mapping[Any, Any], place: str, index: pd.Index | None, changes: _Changes
 ) -> dict[str, Any]:
     """Arrays by name; ``index`` names the rows of tables among them."""
-    found = {}
+    found: dict[str, Any] = {}
     # anndata 0.13 counts X among the layers, under None.
     for old, new in _new_names([key for key in mapping if key is not None], place, changes):
         value, inner = mapping[old], f"{place}[{old!r}]"
@@ -136,7 +136,7 @@ def _matrices(
 
 
 def _mapping(mapping: Mapping[Any, Any], place: str, changes: _Changes) -> dict[str, Any]:
-    found = {}
+    found: dict[str, Any] = {}
     for old, new in _new_names(list(mapping), place, changes):
         value, inner = mapping[old], f"{place}[{old!r}]"
         if isinstance(value, Mapping):

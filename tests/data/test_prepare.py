@@ -248,3 +248,12 @@ def test_two_thousand_cells_take_seconds_and_say_nothing(real_data):
     prepared = prepare(adata, DataConfig())
     assert prepared.inputs.x.shape == (2142, 2000)
     assert prepared.notes == []
+
+
+@pytest.mark.parametrize("n_alone", [1, 7])
+def test_a_batch_of_one_cell_is_refused_before_anything_is_trained(
+    adata_sc: ad.AnnData, n_alone: int
+) -> None:
+    adata_sc.obs["batch"] = [f"alone{i}" for i in range(n_alone)] + ["many"] * (45 - n_alone)
+    with pytest.raises(InputError, match=r"obs\['batch'\]: got a single cell in 'alone0'"):
+        prepare(adata_sc, SC, batch_key="batch")

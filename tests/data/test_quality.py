@@ -6,7 +6,6 @@ import pytest
 import scipy.sparse as sp
 from sklearn.metrics import roc_auc_score
 
-from scrcl._validate import InputError
 from scrcl.config import paper_defaults
 from scrcl.data.preprocess import preprocess
 from scrcl.data.quality import batch_notes, doublet_scores, quality
@@ -209,10 +208,3 @@ def test_values_that_are_not_counts_have_no_quality(adata_sc):
     adata = adata_sc.copy()
     adata.X = adata.X.log1p()
     assert preprocess(adata, paper_defaults("sc").data).quality is None
-
-
-@pytest.mark.parametrize("n_alone", [1, 7])
-def test_a_batch_of_one_cell_is_refused_before_anything_is_trained(adata_sc, n_alone: int):
-    adata_sc.obs["batch"] = [f"alone{i}" for i in range(n_alone)] + ["many"] * (45 - n_alone)
-    with pytest.raises(InputError, match=r"obs\['batch'\]: got a single cell in 'alone0'"):
-        preprocess(adata_sc, paper_defaults("sc").data, batch_key="batch")

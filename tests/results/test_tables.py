@@ -10,7 +10,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from scrcl._validate import InputError
-from scrcl.results import SeedResult, annotated, summarize
+from scrcl.results import SeedResult, annotated, storable, summarize
 
 MakeResult = Callable[..., SeedResult]
 
@@ -129,7 +129,7 @@ def test_columns_of_mixed_values_survive_the_disk_as_text(
 ) -> None:
     adata.obs["kept"] = [True, None, False, True]
 
-    annotated(adata, result(), {}).write_h5ad(tmp_path / "result.h5ad")
+    storable(annotated(adata, result(), {}))[0].write_h5ad(tmp_path / "result.h5ad")
 
     kept = ad.read_h5ad(tmp_path / "result.h5ad").obs["kept"]
     assert kept.dropna().tolist() == ["True", "False", "True"]
