@@ -320,7 +320,7 @@ def _not_finite(epoch: int, values: dict[str, float], cfg: TrainConfig) -> str:
     return (
         f"train: got a loss of {values['total']} at epoch {epoch} (from {', '.join(wrong)}), wanted a "
         f"finite one. Try a smaller train.lr (now {cfg.lr:g}), a higher model.temperature or "
-        "data.values: log; if it is the first epoch, look for values that are not finite or huge."
+        "data.model_input: log; if it is the first epoch, look for values that are not finite or huge."
     )
 
 

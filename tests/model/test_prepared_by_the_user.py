@@ -22,17 +22,19 @@ def with_all() -> ad.AnnData:
 
 
 def test_marked_genes_are_those_of_the_model() -> None:
-    model = ScRCL(small("paper", values="log"), 3, use_highly_variable=True).fit(with_all())
+    model = ScRCL(small("paper", model_input="log"), 3, use_highly_variable=True).fit(with_all())
     assert list(model.genes_) == [f"gene{i}" for i in range(30)]
 
 
 def test_a_stored_graph_is_the_cell_graph() -> None:
     adata = with_all()
-    model = ScRCL(small("paper", values="log"), 3, neighbors_key="mine").fit(adata)
+    model = ScRCL(small("paper", model_input="log"), 3, neighbors_key="mine").fit(adata)
     links = model._fitted.training.data.prepared.adj
     stored = adata.obsp["mine_connectivities"] > 0
     assert (links.astype(bool) != (stored + stored.T)).nnz == 0
-    by_name = ScRCL(small("paper", values="log"), 3, neighbors_key="mine_connectivities").fit(adata)
+    by_name = ScRCL(small("paper", model_input="log"), 3, neighbors_key="mine_connectivities").fit(
+        adata
+    )
     np.testing.assert_array_equal(by_name.labels_, model.labels_)
 
 

@@ -113,7 +113,7 @@ def test_parameters_can_be_changed_and_are_checked() -> None:
 
 
 def test_changed_parameters_leave_what_was_fitted() -> None:
-    model = ScRCL(small("paper", values="log"), 3).fit(both()[0])
+    model = ScRCL(small("paper", model_input="log"), 3).fit(both()[0])
     before = model.predict(both()[1])
     model.set_params(n_clusters=2, seed=5)
     assert model.n_clusters_ == 3
@@ -121,7 +121,7 @@ def test_changed_parameters_leave_what_was_fitted() -> None:
 
 
 def test_fit_predict_returns_the_labels() -> None:
-    model = ScRCL(small("paper", values="log"), 3)
+    model = ScRCL(small("paper", model_input="log"), 3)
     labels = model.fit_predict(both()[0])
     np.testing.assert_array_equal(labels, model.labels_)
 
