@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.common import Runner
-    from scrcl.experiment.source import Dataset
+    from scrcl.experiment.inputs import Dataset
 
     Labels: TypeAlias = NDArray[np.integer]
     Points: TypeAlias = NDArray[np.floating]

@@ -27,9 +27,11 @@ from scrcl.clustering.batches import correct
 from scrcl.clustering.partitions import leading_components
 from scrcl.data.bare import bare
 from scrcl.data.prepare import prepare
+from scrcl.methods.consensus import VOTING_VIEWS
+from scrcl.methods.network_based import joint_views
 from scrcl.metrics import score
-from scrcl.model import find_config, make_setup
-from scrcl.model.learn import VOTING_VIEWS, embedding, run_seed
+from scrcl.model import find_config, training_data
+from scrcl.model.pipeline import run_seed
 from scrcl.seed import resolve_device
 
 if TYPE_CHECKING:
@@ -91,10 +93,10 @@ def measure(name: str, data_dir: Path) -> list[dict[str, object]]:
     prepared = prepare(bare(adata, ["batch"]), config.data, batch_key="batch")
     obs = adata.obs[prepared.kept]
     n_clusters = obs["label"].nunique()
-    setup = make_setup(prepared, config, n_clusters=n_clusters, device=resolve_device("auto"))
+    setup = training_data(prepared, config, n_clusters=n_clusters, device=resolve_device("auto"))
     views = run_seed(setup, 0).views
     assert views is not None  # the default preset trains a network
-    every = [*setup.components, *(embedding(views, part) for part in VOTING_VIEWS)]
+    every = [*setup.components, *(joint_views(views, part) for part in VOTING_VIEWS)]
     batches = obs["batch"].to_numpy(dtype=np.str_)
     table = []
     for way, change in WAYS.items():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import pandas as pd
 
 from benchmarks.machine import ROOT, peak_gb
-from scrcl.experiment.source import Source, load
+from scrcl.experiment.inputs import InputSpec, load
 from scrcl.metrics import score, spatial_scores
 from scrcl.results.atomic import atomic_path, write_json
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scrcl.config import Task
-    from scrcl.experiment.source import Dataset
+    from scrcl.experiment.inputs import Dataset
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ def work(job: Job) -> None:
     import importlib  # noqa: PLC0415
 
     methods: dict[str, Method] = importlib.import_module(job.registry).METHODS
-    data = load(Source(task=job.task, paths=(job.path,)))
+    data = load(InputSpec(task=job.task, paths=(job.path,)))
     run = methods[next(iter(job.targets))].run
     for found in run(data, list(job.targets), job.seed):
         cell = scored(found, data, job)

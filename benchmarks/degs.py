@@ -27,7 +27,7 @@ import scipy.sparse as sp
 from benchmarks.machine import Stopwatch, limit_threads
 from scrcl import pl
 from scrcl.data.expression import log_expression
-from scrcl.experiment.source import Source, load
+from scrcl.experiment.inputs import InputSpec, load
 from scrcl.markers import filter_markers, rank_genes, top_markers
 
 N_GROUPS = 12
@@ -102,7 +102,7 @@ def draw(adata: ad.AnnData) -> None:
 
 def equality(path: Path) -> dict[str, Any]:
     """Compare with ``scanpy.tl.rank_genes_groups`` on labelled cells, gene by gene."""
-    data = load(Source(task="sc", paths=(path,)))
+    data = load(InputSpec(task="sc", paths=(path,)))
     assert data.labels is not None
     data.adata.obs["group"] = data.labels
     ours = rank_genes(data.adata, "group").table

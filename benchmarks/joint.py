@@ -27,9 +27,9 @@ from scrcl.clustering import domain_clusters
 from scrcl.data.components import aligned, components
 from scrcl.data.prepare import prepare
 from scrcl.data.preprocess import scale_genes
-from scrcl.experiment.source import Dataset, Source, load
+from scrcl.experiment.inputs import Dataset, InputSpec, load
+from scrcl.methods.domains import N_SMOOTHED_COMPONENTS
 from scrcl.metrics import score
-from scrcl.model.learn import N_SMOOTHED_COMPONENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,7 +94,7 @@ def _within(X: sp.csr_matrix, slices: NDArray[np.str_] | None) -> NDArray[np.flo
 
 def run_case(case: Case, files: dict[str, Path], seeds: list[int]) -> Iterator[dict[str, object]]:
     """Score every way of aligning on every slice."""
-    data = load(Source(task="st", paths=tuple(files[name] for name in case.slices)))
+    data = load(InputSpec(task="st", paths=tuple(files[name] for name in case.slices)))
     data = _without(data, case.dropped)
     config = default_config("st").data
     prepared = prepare(data.without_labels(), config, slice_key=data.slice_key)

@@ -24,9 +24,9 @@ from scipy.optimize import linear_sum_assignment
 from benchmarks.ours import default_config, prepared_setup
 from benchmarks.tables import read_split
 from scrcl.data.expression import log_expression
-from scrcl.experiment.source import Source, load
+from scrcl.experiment.inputs import InputSpec, load
 from scrcl.markers import association_table, embedding_links, network_links, read_marker_lists
-from scrcl.model.learn import run_seed
+from scrcl.model.pipeline import run_seed
 from scrcl.nn.inputs import Inputs
 from scrcl.nn.world import World
 from scrcl.results.atomic import atomic_path
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from scrcl.model.learn import LabelFree, Setup
+    from scrcl.methods import TrainingData
+    from scrcl.model.pipeline import SeedRun
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def evaluate(name: str, path: Path) -> pd.DataFrame:
     """Precision at 20 of each type of a set: ``set``, ``groups``, ``type``, ``method``, ..."""
     task = "st" if name in read_split("st").index else "sc"
-    data = load(Source(task=task, paths=(path,)))  # type: ignore[arg-type]
+    data = load(InputSpec(task=task, paths=(path,)))  # type: ignore[arg-type]
     config = default_config(task)  # type: ignore[arg-type]
     prepared, setup = prepared_setup(data, config, find_k=False)
     found = run_seed(setup, 0)
@@ -167,17 +168,17 @@ def _precision(
     codes: NDArray[np.integer],
     names: dict[int, str],
     *,
-    setup: Setup,
-    found: LabelFree,
+    setup: TrainingData,
+    found: SeedRun,
     expression: AnnData,
 ) -> list[dict[str, object]]:
     """Precision of all methods for the groups of cells that have markers in the data."""
     lists = read_marker_lists(ROOT / "benchmarks" / "markers" / f"{KNOWN[name].tissue}.csv")
-    if found.fitted is None:
+    if found.network is None:
         links, projector = embedding_links(setup.prepared.x, found.embedding, codes), None
     else:
         assert setup.inputs is not None  # it was trained on them
-        links = network_links(found.fitted.model, setup.inputs, codes)
+        links = network_links(found.network, setup.inputs, codes)
         projector = projector_contrast(found, setup, codes)
     table = association_table(links, expression, codes)
     genes = expression.var_names
@@ -207,12 +208,12 @@ def _precision(
 
 
 def projector_contrast(
-    found: LabelFree, setup: Setup, codes: NDArray[np.integer]
+    found: SeedRun, setup: TrainingData, codes: NDArray[np.integer]
 ) -> NDArray[np.float64]:
     """Mean output P(h) of the projector in each group minus that in the others, (k, n_genes)."""
-    assert found.fitted is not None
+    assert found.network is not None
     assert isinstance(setup.inputs, Inputs)
-    model, inputs = found.fitted.model, setup.inputs
+    model, inputs = found.network, setup.inputs
     world = World(n_obs=len(inputs.x))
     with torch.no_grad():
         encoded = model.mlp(inputs.x), model.gcn(inputs.ax, inputs.norm_adj, world)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from benchmarks.baselines import Points
     from benchmarks.common import Runner
-    from scrcl.experiment.source import Dataset
+    from scrcl.experiment.inputs import Dataset
 
     Cluster: TypeAlias = Callable[[Points, int, int], NDArray[np.integer]]
 

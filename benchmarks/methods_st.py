@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from benchmarks.baselines import Points
     from benchmarks.common import Runner
-    from scrcl.experiment.source import Dataset
+    from scrcl.experiment.inputs import Dataset
 
 N_NEIGHBORS = 6
 N_SMOOTH = 6

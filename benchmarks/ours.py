@@ -14,8 +14,9 @@ from scrcl.clustering.partitions import partitions, spaces
 from scrcl.config import configs_dir, load_config, override, paper_defaults, to_yaml
 from scrcl.data.prepare import Prepared, prepare
 from scrcl.experiment.protocols import Oracle
-from scrcl.model import Setup, Spots, make_setup
-from scrcl.model.learn import embedding, run_seed, train
+from scrcl.methods.network_based import joint_views
+from scrcl.model import Spots, TrainingData, training_data
+from scrcl.model.pipeline import run_seed, train
 from scrcl.seed import resolve_device
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from benchmarks.common import Runner
     from scrcl.config import Config, Task
-    from scrcl.experiment.source import Dataset
+    from scrcl.experiment.inputs import Dataset
     from scrcl.nn.model import Views
 
 _TRAINING = (
@@ -38,12 +39,16 @@ DOMAINS_CODE = (
     *(f"scrcl/data/{n}.py" for n in ("components", "genes", "graph", "prepare", "preprocess")),
     *(f"scrcl/data/{n}.py" for n in ("spatial", "values")),
     *(f"scrcl/clustering/{n}.py" for n in ("consensus", "domains", "lowpass", "n_clusters")),
-    "scrcl/model/learn.py",
+    "scrcl/model/pipeline.py",
+    "scrcl/methods/consensus.py",
+    "scrcl/methods/network_based.py",
 )
 CELLS_CODE = (
     *PAPER_CODE,
     "scrcl/data/components.py",
-    "scrcl/model/learn.py",
+    "scrcl/model/pipeline.py",
+    "scrcl/methods/consensus.py",
+    "scrcl/methods/network_based.py",
     *(f"scrcl/clustering/{n}.py" for n in ("cells", "consensus", "n_clusters", "partitions")),
 )
 
@@ -58,7 +63,7 @@ def params(config: Config) -> dict[str, object]:
     return {"config": to_yaml(config)}
 
 
-def prepared_setup(data: Dataset, config: Config, *, find_k: bool) -> tuple[Prepared, Setup]:
+def prepared_setup(data: Dataset, config: Config, *, find_k: bool) -> tuple[Prepared, TrainingData]:
     """Prepare data without their labels; of these only the number of classes is used, if at all."""
     assert data.labels is not None  # sets without labels are not benchmarked
     keep = data.labels.notna().to_numpy() if config.data.drop_unlabelled else None
@@ -67,7 +72,7 @@ def prepared_setup(data: Dataset, config: Config, *, find_k: bool) -> tuple[Prep
     if config.task == "st":
         coords = np.asarray(data.adata.obsm["spatial"], dtype=np.float64)[prepared.kept]
         spots = Spots(coords=coords, slices=None)
-    return prepared, make_setup(
+    return prepared, training_data(
         prepared,
         config,
         n_clusters=None if find_k else int(data.labels[prepared.kept].nunique()),
@@ -126,8 +131,8 @@ def clusterings(config: Config, variants: Mapping[str, Variant]) -> Runner:
     return run
 
 
-def _learned(setup: Setup, seed: int) -> NDArray[np.float32]:
-    return embedding(train(setup, seed).views, setup.config.cluster.embedding)
+def _learned(setup: TrainingData, seed: int) -> NDArray[np.float32]:
+    return joint_views(train(setup, seed).views, setup.config.cluster.embedding)
 
 
 class Material(NamedTuple):

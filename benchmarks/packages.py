@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import anndata as ad
 
     from benchmarks.baselines import Expression
-    from scrcl.experiment.source import Dataset
+    from scrcl.experiment.inputs import Dataset
 
 N_LAYERS = 3
 """Rings of neighbours of CellCharter, as in its examples."""

@@ -24,7 +24,7 @@ from benchmarks.machine import ROOT
 from benchmarks.methods_st import METHODS
 from benchmarks.runner import find_sets
 from scrcl.clustering import majority_vote
-from scrcl.experiment.source import Source, load
+from scrcl.experiment.inputs import InputSpec, load
 from scrcl.metrics import score
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ N_VOTERS = (0, 6, 15, 50)
 
 def refined(path: Path, cache: Path, seeds: list[int]) -> Iterator[dict[str, object]]:
     """Score the domains of a set with each number of voters."""
-    data = load(Source(task="st", paths=(path,)))
+    data = load(InputSpec(task="st", paths=(path,)))
     assert data.labels is not None  # `find_sets` saw to it
     content, method = file_digest(path), METHODS["ours_k"]
     for seed in seeds:

@@ -17,7 +17,7 @@ from benchmarks.common import Job, cache_key, file_digest, run_all
 from benchmarks.figure import draw
 from benchmarks.machine import ROOT, limit_threads
 from scrcl._validate import InputError
-from scrcl.experiment.source import Source, load
+from scrcl.experiment.inputs import InputSpec, load
 from scrcl.pl.style import save
 from scrcl.results.atomic import atomic_path
 
@@ -145,7 +145,7 @@ def find_sets(folder: Path, wanted: Sequence[str] | None, task: Task) -> list[Pa
         raise InputError(msg)
     found = []
     for name in sorted(wanted or files):
-        if load(Source(task=task, paths=(files[name],))).labels is None:
+        if load(InputSpec(task=task, paths=(files[name],))).labels is None:
             log.warning("%s: left out, it has no labels", name)
         else:
             found.append(files[name])

@@ -49,9 +49,9 @@ sys.exit(measured_run(sys.argv[1:]))
 STAGES = {
     "read": ("scrcl.experiment.run", "load"),
     "genes and graph": ("scrcl.experiment.run", "prepare"),
-    "components": ("scrcl.experiment.run", "make_setup"),
-    "train and embed": ("scrcl.model.learn", "train"),
-    "clusters": ("scrcl.model.learn", "_cluster"),
+    "components": ("scrcl.experiment.run", "training_data"),
+    "train and embed": ("scrcl.model.pipeline", "train"),
+    "clusters": ("scrcl.methods.consensus", "cell_tree"),
     "gene tables": ("scrcl.experiment.run", "gene_tables"),
     "files and figures": ("scrcl.experiment.run", "_finish"),
 }

@@ -27,7 +27,8 @@ from nbconvert.preprocessors import ExecutePreprocessor
 
 from scrcl._typed import Bound
 from scrcl.cli.program import COMMANDS, program_parser
-from scrcl.config import SECTIONS, Config, configs_dir, load_config, paper_defaults
+from scrcl.config import METHODS, SECTIONS, Config, configs_dir, load_config, paper_defaults
+from scrcl.methods import get_method
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -76,8 +77,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the architecture and small figures of the gallery where a page asks for them."""
+    """Put the architecture, the clustering methods and the gallery where a page asks for them."""
     markdown = markdown.replace("<!-- architecture -->", architecture())
+    markdown = markdown.replace("<!-- methods -->", methods())
     return markdown.replace("<!-- gallery -->", thumbnails())
 
 
@@ -262,6 +264,21 @@ def _environment(scripts: str) -> Iterator[None]:
     with mock.patch.dict(os.environ, settings):
         os.environ.pop("MPLBACKEND", None)  # the notebook's own, which shows figures
         yield
+
+
+# ---------------------------------------------------------------- methods
+
+
+def methods() -> str:
+    """List the clustering methods as a table."""
+    rows = ["| method | for | trains a network | finds the number | how |", "|---|---|---|---|---|"]
+    for name in METHODS:
+        method = get_method(name)
+        marks = ["yes" if has else "no" for has in (method.needs_network, method.finds_k)]
+        rows.append(
+            f"| `{name}` | {', '.join(method.tasks)} | {' | '.join(marks)} | {method.about} |"
+        )
+    return "\n".join(rows)
 
 
 # ---------------------------------------------------------------- architecture

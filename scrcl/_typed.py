@@ -54,7 +54,7 @@ def coerce_fields(instance: "DataclassInstance", section: str) -> None:
 def coerce(value: object, hint: Any, name: str) -> object:
     """Return ``value`` as the type that ``hint`` stands for, else raise `InputError`.
 
-    Known hints: bool, int, float, ``Literal``, ``tuple[...]``, ``X | None`` and ``Annotated``
+    Known hints: bool, int, float, str, ``Literal``, ``tuple[...]``, ``X | None`` and ``Annotated``
     with a `Bound`.
     """
     origin, args = get_origin(hint), get_args(hint)
@@ -86,13 +86,15 @@ def _coerce_scalar(value: object, kind: type, name: str) -> object:
     if isinstance(value, bool):
         if kind is bool:
             return value
+    elif kind is str and isinstance(value, str):
+        return value
     elif kind is int and isinstance(value, numbers.Integral):
         return int(value)
     elif kind is float and isinstance(value, numbers.Real | str):
         # A string too: YAML 1.1 reads 1e-4, without a dot, as one.
         with suppress(ValueError):
             return float(value)
-    wanted = {bool: "true or false", int: "an integer", float: "a number"}[kind]
+    wanted = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}[kind]
     raise _refusal(value, wanted, name)
 
 

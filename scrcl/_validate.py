@@ -1,8 +1,11 @@
 """The one kind of error a user can cause, and the checks that raise it."""
 
 import math
+import numbers
+import operator
 from collections.abc import Collection, Mapping
-from typing import TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar
 
 Number = TypeVar("Number", int, float)
 Value = TypeVar("Value")
@@ -48,6 +51,28 @@ def check_range(
         return value
     wanted = _interval(low, high, open_low=open_low, open_high=open_high)
     raise InputError(_message(name, value, wanted, hint))
+
+
+def check_integer(value: Any, name: str, *, hint: str = "") -> int:
+    """Return ``value`` as an int if it is a whole number of any kind, but no bool.
+
+    Examples
+    --------
+    >>> check_integer(4.0, "n_clusters")
+    4
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    is_bool = type(value).__name__ in {"bool", "bool_"}  # numpy's, too
+    if not is_bool and hasattr(value, "__index__"):
+        with suppress(TypeError):
+            return operator.index(value)
+    if not is_bool and isinstance(value, numbers.Real) and float(value).is_integer():
+        return int(float(value))
+    raise InputError(_message(name, value, "a whole number", hint))
 
 
 def check_positive(value: Number, name: str, *, hint: str = "") -> Number:

@@ -181,7 +181,7 @@ def test_every_exception_is_one_line(monkeypatch, capsys, tmp_path, error, code,
     scripts = importlib.import_module("scrcl.cli.main")  # not the function of that name
     monkeypatch.setattr(scripts, "_experiment", failing(error))
     monkeypatch.setattr(scripts, "chosen_run", failing(error))
-    monkeypatch.setattr("scrcl.cli.tell.list_of_datasets", failing(error))
+    monkeypatch.setattr("scrcl.cli.printing.list_of_datasets", failing(error))
     arguments = [command, "--out", str(tmp_path / "out")]
 
     assert main(arguments) == code
@@ -199,7 +199,7 @@ def test_warnings_of_libraries_stay_off_the_screen(monkeypatch, capsys):
         return "list"
 
     monkeypatch.setattr("sys.warnoptions", [])
-    monkeypatch.setattr("scrcl.cli.tell.list_of_datasets", warn)
+    monkeypatch.setattr("scrcl.cli.printing.list_of_datasets", warn)
     with warnings.catch_warnings():
         warnings.filterwarnings("default", "internal matters")
         assert main(["list"]) == 0

@@ -16,12 +16,13 @@ from scrcl import experiment as experiments
 from scrcl._validate import InputError
 from scrcl.clustering import Clustering
 from scrcl.config import ClusterConfig, Config, paper_defaults
-from scrcl.experiment import Experiment, Source, choose_config, run_experiment
+from scrcl.experiment import Experiment, InputSpec, choose_config, run_experiment
 from scrcl.experiment.protocols import Oracle
 from scrcl.experiment.settings import resolve_n_clusters
+from scrcl.methods import refined_by_vote
+from scrcl.methods.network_based import joint_views
 from scrcl.metrics import adjusted_rand_index
 from scrcl.model import Preset, Spots, estimator
-from scrcl.model.learn import embedding, refined_by_vote
 from scrcl.nn.model import Views
 from scrcl.results import RunFolder
 from tests.running import Runner, tree
@@ -78,7 +79,7 @@ KMEANS, CONSENSUS = ClusterConfig(method="kmeans"), ClusterConfig(method="consen
 
 
 def experiment(cluster: ClusterConfig = KMEANS, **settings: object) -> Experiment:
-    source = Source(task="sc", paths=(Path("x.h5ad"),))
+    source = InputSpec(task="sc", paths=(Path("x.h5ad"),))
     config = Config(cluster=cluster)
     return Experiment(source=source, config=config, run=RunFolder(Path("r")), **settings)  # type: ignore[arg-type]
 
@@ -141,7 +142,7 @@ def test_the_oracle_of_spots_goes_by_ari_and_lets_fifty_neighbours_vote() -> Non
 def test_the_embedding_is_what_the_configuration_names() -> None:
     views = Views(*(torch.full((2, 1), float(i)) for i in range(4)))
 
-    rows = {name: embedding(views, name)[0].tolist() for name in ("e1", "e2", "e", "z")}
+    rows = {name: joint_views(views, name)[0].tolist() for name in ("e1", "e2", "e", "z")}
 
     assert rows == {"e1": [0], "e2": [1], "e": [0, 1], "z": [2, 3]}
 
@@ -362,7 +363,7 @@ def test_slices_do_not_vote_across(runner: Runner, adata_st: ad.AnnData) -> None
 def test_backed_data_can_be_prepared_without_labels(adata_sc: ad.AnnData, tmp_path: Path) -> None:
     adata_sc.write_h5ad(tmp_path / "cells.h5ad")
     backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
-    data = experiments.source.Dataset(adata=backed, labels=None, slice_key=None)
+    data = experiments.inputs.Dataset(adata=backed, labels=None, slice_key=None)
 
     prepared = [
         experiments.run.prepare(given, paper_defaults("sc").data).inputs.x
@@ -374,7 +375,7 @@ def test_backed_data_can_be_prepared_without_labels(adata_sc: ad.AnnData, tmp_pa
 
 
 def test_an_experiment_says_what_it_did(adata_sc: ad.AnnData, runner: Runner) -> None:
-    source = Source(task="sc", paths=(runner.save(adata_sc),))
+    source = InputSpec(task="sc", paths=(runner.save(adata_sc),))
     _, config = choose_config("sc", path=runner.config)
     run = RunFolder.at(runner.out, task="sc", dataset=source.name, name="fast")
 

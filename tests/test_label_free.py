@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scrcl.experiment import Source
-from scrcl.experiment.source import load
+from scrcl.experiment import InputSpec
+from scrcl.experiment.inputs import load
 from tests.running import Runner
 
 RESULTS = ("clusters.csv", "embedding.npz", "history.csv")
@@ -75,7 +75,7 @@ def test_preprocessing_is_given_nothing_that_could_be_a_label(
     adata_st.raw = adata_st.copy()
     path = runner.save(adata_st)
 
-    bare = load(Source(task="st", paths=(path,), slice_key="slide")).without_labels()
+    bare = load(InputSpec(task="st", paths=(path,), slice_key="slide")).without_labels()
 
     assert list(bare.obs) == ["slide"]
     assert list(bare.var) == list(bare.raw.var) == []

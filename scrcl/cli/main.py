@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from scrcl._keys import CLUSTERS
 from scrcl._validate import InputError
-from scrcl.cli import tell
+from scrcl.cli import printing
 from scrcl.cli.arguments import degs_parser, run_parser
 from scrcl.config import override
 from scrcl.datasets import DEFAULTS, find
@@ -92,10 +92,10 @@ def guarded(
 def run(task: Task, args: argparse.Namespace) -> int:
     """Cluster what the arguments of `arguments.add_run` say; return the exit code."""
     if args.list:
-        print(tell.list_of_datasets(args.data_dir))
+        print(printing.list_of_datasets(args.data_dir))
         return 0
+    from scrcl.distributed import processes  # noqa: PLC0415  (as above)
     from scrcl.experiment import (  # noqa: PLC0415  (seconds, and --list needs none)
-        processes,
         run_experiment,
         take_part,
     )
@@ -105,17 +105,18 @@ def run(task: Task, args: argparse.Namespace) -> int:
         if args.download:
             _download(args)
         experiment = _experiment(task, args)
-        with processes(experiment, resolve_device(experiment.device)) as number:
+        device = resolve_device(experiment.device)
+        with processes(device, one_only=experiment.one_process_only) as number:
             if number:
                 take_part(experiment)
                 return 0
             outcome = run_experiment(experiment)
     if not args.quiet:
-        print(tell.closing_table(outcome))
+        print(printing.closing_table(outcome))
     if args.json:
-        print(tell.as_json(outcome))
+        print(printing.as_json(outcome))
     if outcome.failed:
-        print(f"error: {tell.what_failed(outcome)}", file=sys.stderr)
+        print(f"error: {printing.what_failed(outcome)}", file=sys.stderr)
     return INCOMPLETE if outcome.failed else 0
 
 
@@ -169,7 +170,7 @@ def draw_degs(args: argparse.Namespace) -> None:
         if run is not None and (run.path / REPORT).is_file():
             log.info("report: %s", write_report(run))
     if not args.quiet:
-        print(tell.marker_table(found))
+        print(printing.marker_table(found))
 
 
 def chosen_run(args: argparse.Namespace) -> RunFolder:
@@ -191,13 +192,13 @@ def _experiment(task: Task, args: argparse.Namespace) -> Experiment:
         DEFAULT_SEEDS,
         PAPER_SEEDS,
         Experiment,
-        Source,
+        InputSpec,
         choose_config,
     )
     from scrcl.results import RunFolder  # noqa: PLC0415  (as above)
 
     dataset = args.dataset or (None if args.input else DEFAULTS[task])
-    source = Source(
+    source = InputSpec(
         task=task,
         spec=None if dataset is None else find(dataset),
         paths=tuple(args.input or ()),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scrcl.cli import tell
+from scrcl.cli import printing
 from scrcl.cli.arguments import (
     ABOUT,
     Parser,
@@ -109,9 +109,9 @@ def _add_list(parser: Parser) -> None:
 
 
 def _list(args: argparse.Namespace) -> None:
-    print(tell.list_of_datasets(args.data_dir))
+    print(printing.list_of_datasets(args.data_dir))
     print()
-    print(tell.list_of_runs(args.out))
+    print(printing.list_of_runs(args.out))
 
 
 def _add_report(parser: Parser) -> None:

@@ -52,6 +52,10 @@ class ConsensusTree:
         """Number of leaves: the finest clustering that the tree can give."""
         return len(self.merges) + 1
 
+    def partitions(self) -> list[NDArray[np.intp]]:
+        """Return the partitions that the tree is over, each (n_obs,); their numbers are its own."""
+        return list(self.votes.indices.reshape(-1, self.n_partitions).T)
+
     def cut(self, n_clusters: int) -> NDArray[np.intp]:
         """Cut the tree: clusters 0, 1, ... from the largest to the smallest, shape (n_obs,).
 

@@ -105,32 +105,67 @@ def domain_clusters(
     InputError
         If more domains are asked for than there are different spots.
     """
+    voters = domain_voters(components, adj)
+    return voters.clusters(n_clusters, seed=seed), voters.embedding.astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainVoters:
+    """Smoothed components of a tissue, from which any number of domains can be voted.
+
+    Attributes
+    ----------
+    members
+        Of each of the 30 voters, (n_obs, n_components).
+    embedding
+        Those at the best strength, (n_obs, at most 20).
+    strength
+        The best strength of the filter, which smooths the votes, too.
+    laplacian
+        Of the graph of the spots, (n_obs, n_obs).
+    """
+
+    members: list[NDArray[np.float64]]
+    embedding: NDArray[np.float64]
+    strength: float
+    laplacian: sp.csr_matrix
+
+    def clusters(self, n_clusters: int | tuple[int, int] | None, *, seed: int) -> Clustering:
+        """Let the voters find a number of domains; see `domain_clusters`."""
+        n_distinct = len(np.unique(self.embedding, axis=0))
+        curve = None
+        if not isinstance(n_clusters, int):
+            low, high = (
+                max(min(bound, n_distinct - 1), 2) for bound in n_clusters or DEFAULT_RANGE
+            )
+            curve = _curve(self.members, range(low, high + 1), seed=seed)
+            n_clusters = best_n_clusters(curve)
+        if n_clusters > n_distinct:
+            msg = (
+                f"n_clusters: got {n_clusters}, wanted at most {n_distinct}: no more spots differ. "
+                "Ask for fewer domains."
+            )
+            raise InputError(msg)
+        starts = _runs(self.members, n_clusters, seed=seed)
+        votes = _vote(list(map(_mixture, self.members, starts)), seed=seed)
+        votes = low_pass(votes, self.laplacian, self.strength)
+        labels = by_size(votes.argmax(axis=1))
+        confidence = votes.max(axis=1).clip(0, 1)
+        return Clustering(
+            labels=labels,
+            confidence=confidence.astype(np.float32),
+            stability=np.bincount(labels, confidence) / np.bincount(labels),
+            curve=curve,
+        )
+
+
+def domain_voters(components: NDArray[np.floating], adj: sp.csr_matrix) -> DomainVoters:
+    """Smooth components over the graph in 30 ways; the arguments are those of `domain_clusters`."""
     laplacian = graph_laplacian(adj)
     members, embedding, strength = _members(components, laplacian)
-    n_distinct = len(np.unique(embedding, axis=0))
-    curve = None
-    if not isinstance(n_clusters, int):
-        low, high = (max(min(bound, n_distinct - 1), 2) for bound in n_clusters or DEFAULT_RANGE)
-        curve = _curve(members, range(low, high + 1), seed=seed)
-        n_clusters = best_n_clusters(curve)
-    if n_clusters > n_distinct:
-        msg = (
-            f"n_clusters: got {n_clusters}, wanted at most {n_distinct}: no more spots differ. "
-            "Ask for fewer domains."
-        )
-        raise InputError(msg)
-    starts = _runs(members, n_clusters, seed=seed)
-    votes = _vote(list(map(_mixture, members, starts)), seed=seed)
-    votes = low_pass(votes, laplacian, strength)
-    labels = by_size(votes.argmax(axis=1))
-    confidence = votes.max(axis=1).clip(0, 1)
-    clustering = Clustering(
-        labels=labels,
-        confidence=confidence.astype(np.float32),
-        stability=np.bincount(labels, confidence) / np.bincount(labels),
-        curve=curve,
+    return DomainVoters(
+        members=members, embedding=embedding, strength=strength, laplacian=laplacian
     )
-    return clustering, embedding.astype(np.float32)
 
 
 def _members(

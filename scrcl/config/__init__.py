@@ -7,6 +7,7 @@ back. Every fault is an `InputError` that names the file, the key and what is al
 """
 
 from scrcl.config.files import config_from_text, configs_dir, load_config, override, to_yaml
+from scrcl.config.methods import METHODS
 from scrcl.config.sections import (
     SECTIONS,
     TASKS,
@@ -20,6 +21,7 @@ from scrcl.config.sections import (
 )
 
 __all__ = [
+    "METHODS",
     "SECTIONS",
     "TASKS",
     "ClusterConfig",

@@ -1,6 +1,7 @@
 """Configuration files and command-line overrides, read strictly."""
 
 import dataclasses
+import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,10 @@ def _locate(config: Config, key: str) -> tuple[str, str]:
         return places[0]
     problem = "ambiguous" if places else "unknown"
     allowed = [f"{section}.{name}" for section, name in places or known]
-    msg = f"{problem} key: got {key!r}, wanted one of {allowed}."
+    names = allowed if "." in key else [name for _, name in known]
+    close = [] if places else difflib.get_close_matches(key, names, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    msg = f"{problem} key: got {key!r}, wanted one of {allowed}.{hint}"
     raise InputError(msg)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 
 from scrcl._typed import Bound, coerce_fields
 from scrcl._validate import InputError, check_one_of
+from scrcl.config.methods import METHODS
 
 Task: TypeAlias = Literal["sc", "st"]
 Said: TypeAlias = Literal["auto", "counts", "log", "log2", "linear"]
@@ -58,6 +59,13 @@ class DataConfig:
         Neighbours of a gene, counting itself.
     n_smooth
         How often each view (MLP, GCN) is smoothed over the cell graph.
+    use_highly_variable
+        Take the genes that ``var["highly_variable"]`` marks instead of choosing ``n_hvg``.
+    neighbors_key
+        Take a stored graph as the cell graph, weights dropped: what ``sc.pp.neighbors`` wrote under
+        this key (``"neighbors"`` if it was given none), or a matrix in ``obsp``.
+    use_rep
+        Name of an embedding in ``obsm``, such as ``X_scVI``, to be clustered as one more view.
     drop_unlabelled
         Leave unannotated spots out before anything else, as the official code does.
     """
@@ -77,10 +85,19 @@ class DataConfig:
     pca_from: Count = 10_000
     n_gene_neighbors: Size = 5
     n_smooth: tuple[Count, Count] = (0, 0)
+    use_highly_variable: bool = False
+    neighbors_key: str | None = None
+    use_rep: str | None = None
     drop_unlabelled: bool = False
 
     def __post_init__(self) -> None:
         coerce_fields(self, "data")
+        if self.neighbors_key is not None and self.graph == "spatial":
+            msg = (
+                f"data.neighbors_key: got {self.neighbors_key!r} for a graph of positions, wanted none. "
+                "Set data.spatial_graph to stored instead."
+            )
+            raise InputError(msg)
         if self.graph == "expression" and self.spatial_graph != "nearest":
             msg = (
                 f"data.spatial_graph: got {self.spatial_graph!r} for a graph of expression, wanted "
@@ -173,20 +190,20 @@ class ClusterConfig:
     Attributes
     ----------
     method
-        ``kmeans`` is the paper's: cosine distance, 20 random starts. ``consensus`` (single cells):
-        of many partitions of learned and plain components. ``domains`` (spots): vote over components
-        smoothed on the tissue; it needs no network, so none is trained.
+        One of `scrcl.config.METHODS`: ``kmeans`` is the paper's, ``consensus`` the default for
+        single cells, ``domains`` that for spots.
     embedding
         What is clustered: ``z`` = [z1, z2], ``e1``, ``e2`` or ``e`` = [e1, e2].
     n_refine
         Number of nearest spots whose majority replaces a spot's cluster; 0 = off.
     """
 
-    method: Literal["kmeans", "consensus", "domains"] = "kmeans"
+    method: str = "kmeans"
     embedding: Literal["z", "e1", "e2", "e"] = "z"
     n_refine: Count = 0
 
     def __post_init__(self) -> None:
+        check_one_of(self.method, "cluster.method", list(METHODS))
         coerce_fields(self, "cluster")
 
 

@@ -11,13 +11,22 @@ import scipy.sparse as sp
 from scrcl._keys import PARAMS, SPATIAL, SPATIAL_GRAPH
 from scrcl._validate import check_key
 from scrcl.data.lazy import load
+from scrcl.data.prepared import HIGHLY_VARIABLE, embedding, highly_variable, neighbor_graph
 from scrcl.data.validate import grouping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from scrcl.config import DataConfig
 
-def bare(adata: ad.AnnData, columns: Iterable[str] = (), *, layer: str | None = None) -> ad.AnnData:
+
+def bare(
+    adata: ad.AnnData,
+    columns: Iterable[str] = (),
+    *,
+    layer: str | None = None,
+    cfg: DataConfig | None = None,
+) -> ad.AnnData:
     """Expression, positions, their graph and some columns of ``obs``; matrices in memory are shared.
 
     Of ``uns``, what says of which kind the values are is kept, too.
@@ -30,6 +39,8 @@ def bare(adata: ad.AnnData, columns: Iterable[str] = (), *, layer: str | None = 
         Of ``obs``, to be kept: slices and batches.
     layer
         The one matrix to take along; all by default.
+    cfg
+        Names what was prepared elsewhere and is to be used: genes, a graph, an embedding.
 
     Raises
     ------
@@ -42,6 +53,12 @@ def bare(adata: ad.AnnData, columns: Iterable[str] = (), *, layer: str | None = 
     obs = adata.obs[list(columns)].copy()
     obsm = {SPATIAL: adata.obsm[SPATIAL]} if SPATIAL in adata.obsm else {}
     obsp = {SPATIAL_GRAPH: adata.obsp[SPATIAL_GRAPH]} if SPATIAL_GRAPH in adata.obsp else {}
+    if cfg is not None and cfg.use_highly_variable:
+        names[HIGHLY_VARIABLE] = highly_variable(adata)
+    if cfg is not None and cfg.use_rep is not None:
+        obsm[cfg.use_rep] = embedding(adata, cfg.use_rep)
+    if cfg is not None and cfg.neighbors_key is not None:
+        obsp[cfg.neighbors_key] = neighbor_graph(adata, cfg.neighbors_key)
     if layer is not None:
         X = check_key(dict(adata.layers), layer, "layer", hint="Check its name.")
         return ad.AnnData(

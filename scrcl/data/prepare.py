@@ -21,6 +21,7 @@ from scrcl.data.graph import (
     smooth,
     symmetric_graph,
 )
+from scrcl.data.prepared import embedding, neighbor_graph
 from scrcl.data.preprocess import preprocess
 from scrcl.data.spatial import spatial_graph
 from scrcl.data.validate import grouping, spatial_coords
@@ -53,6 +54,7 @@ class Prepared:
     basis: Basis  # how to bring other cells to the same values
     slices: NDArray[np.str_] | None = None  # (n_kept,) slice of each cell; None: one slice
     quality: pd.DataFrame | None = None  # (n_obs,) see `scrcl.data.quality`; None: no counts
+    rep: NDArray[np.float32] | None = None  # (n_kept, width) embedding to be one more view
 
     @cached_property
     def inputs(self) -> Inputs:
@@ -122,6 +124,8 @@ def prepare(
         slices = np.asarray(grouping(adata, slice_key).astype(str))[genes.kept]
     if cfg.graph == "spatial":
         adj = tissue_graph(adata, genes.kept, cfg, slices=slices, notes=notes)
+    elif cfg.neighbors_key is not None:
+        adj = sp.csr_matrix(neighbor_graph(adata, cfg.neighbors_key)[genes.kept][:, genes.kept])
     else:
         _note_too_few(genes.log_norm.n_obs, cfg, notes)
         adj = expression_graph(genes.log_norm.X, cfg, seed=seed)
@@ -138,6 +142,7 @@ def prepare(
         basis=genes.basis,
         slices=slices,
         quality=genes.quality,
+        rep=None if cfg.use_rep is None else embedding(adata, cfg.use_rep)[genes.kept],
     )
 
 

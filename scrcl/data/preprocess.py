@@ -15,6 +15,7 @@ from scrcl._validate import InputError
 from scrcl.data.basis import MAX_SCALED, Basis
 from scrcl.data.genes import select_genes
 from scrcl.data.lazy import each_block, in_memory, is_lazy
+from scrcl.data.prepared import marked_genes
 from scrcl.data.quality import quality
 from scrcl.data.validate import check_adata, grouping, unique_names
 from scrcl.data.values import Values, find_values
@@ -103,7 +104,10 @@ def preprocess(
     if batch_key is not None:
         log_norm.obs["batch"] = grouping(adata, batch_key)[kept]
     counts = X if values.kind == "counts" else None
-    chosen = select_genes(log_norm, counts, n_hvg=cfg.n_hvg, flavor=cfg.hvg_flavor, notes=notes)
+    if cfg.use_highly_variable:
+        chosen = marked_genes(adata, var_names)
+    else:
+        chosen = select_genes(log_norm, counts, n_hvg=cfg.n_hvg, flavor=cfg.hvg_flavor, notes=notes)
     log_norm = ad.AnnData(
         in_memory(log_norm.X[:, chosen]),
         pd.DataFrame(index=obs_names),

@@ -5,6 +5,7 @@ the marker genes of a run, or of any grouping.
 """
 
 from scrcl.experiment.degs import MarkerQuestion, Markers, draw_markers, load_clustered
+from scrcl.experiment.inputs import InputSpec
 from scrcl.experiment.run import Outcome, run_experiment, take_part
 from scrcl.experiment.settings import (
     DEFAULT_SEEDS,
@@ -12,21 +13,18 @@ from scrcl.experiment.settings import (
     Experiment,
     choose_config,
 )
-from scrcl.experiment.source import Source
-from scrcl.experiment.together import processes
 
 __all__ = [
     "DEFAULT_SEEDS",
     "PAPER_SEEDS",
     "Experiment",
+    "InputSpec",
     "MarkerQuestion",
     "Markers",
     "Outcome",
-    "Source",
     "choose_config",
     "draw_markers",
     "load_clustered",
-    "processes",
     "run_experiment",
     "take_part",
 ]

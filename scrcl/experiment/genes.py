@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import anndata as ad
 
-    from scrcl.experiment.source import Dataset
+    from scrcl.experiment.inputs import Dataset
     from scrcl.model import ScRCL
     from scrcl.results import RunFolder
 

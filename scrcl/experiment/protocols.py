@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scrcl.clustering import cosine_kmeans
+from scrcl.methods.network_based import joint_views
 from scrcl.metrics import score
-from scrcl.model.learn import embedding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ class Oracle:
     def watch(self, epoch: int, views: Views) -> None:
         """Score an epoch; to be called after each."""
         draw = np.random.SeedSequence((self.seed, epoch)).generate_state(1)[0]
-        labels = cosine_kmeans(embedding(views, "z"), self.n_classes, seed=int(draw))
+        labels = cosine_kmeans(joint_views(views, "z"), self.n_classes, seed=int(draw))
         scores: dict[str, float] = dict(score(self.truth, labels))  # type: ignore[arg-type]
         row = {f"oracle_{name}": scores[name] for name in ("acc", "nmi", "ari", "f1")}
         self.history.append(row)

@@ -18,17 +18,18 @@ from scrcl.config import to_yaml
 from scrcl.data.prepare import prepare
 from scrcl.data.quality import batch_notes
 from scrcl.data.validate import grouping
+from scrcl.distributed import announce, announced_seeds
 from scrcl.experiment.after import Attempts
 from scrcl.experiment.figures import add_layout, draw
 from scrcl.experiment.genes import gene_tables, marker_lists, suggest_names
+from scrcl.experiment.inputs import load
 from scrcl.experiment.protocols import Oracle
 from scrcl.experiment.settings import resolve_n_clusters
-from scrcl.experiment.source import load
-from scrcl.experiment.together import announce, follow
 from scrcl.experiment.writeup import write_up
+from scrcl.methods import TrainingData
 from scrcl.metrics import pairwise_ari, score
-from scrcl.model import ScRCL, Setup, make_setup, spots_of
-from scrcl.model.learn import network_inputs
+from scrcl.model import ScRCL, spots_of, training_data
+from scrcl.model.pipeline import network_input, train
 from scrcl.results import SeedResult, annotated, check_free, storable, summarize, writing
 from scrcl.seed import resolve_device
 
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 
     from scrcl.config import Config
     from scrcl.data.prepare import Prepared
+    from scrcl.experiment.inputs import Dataset
     from scrcl.experiment.settings import Experiment
-    from scrcl.experiment.source import Dataset
     from scrcl.model import NClusters
     from scrcl.results import RunFolder, RunWriter
 
@@ -49,7 +50,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What there is to tell about a finished run."""
+    """What a finished run is and found."""
 
     run: RunFolder
     summary: pd.DataFrame
@@ -101,7 +102,7 @@ def run_experiment(experiment: Experiment) -> Outcome:
     truth = _truth(data, prepared, experiment)
     cells = _Cells(prepared.obs_names, data.adata.obs_names[~prepared.kept], truth)
     n_clusters = resolve_n_clusters(experiment, truth, len(cells.clustered))
-    setup = make_setup(
+    shared = training_data(
         prepared,
         experiment.config,
         n_clusters=n_clusters,
@@ -127,12 +128,12 @@ def run_experiment(experiment: Experiment) -> Outcome:
                 log.info("seed %d: already there", seed)
             else:
                 announce(seed)
-                result, model = _one_seed(setup, cells, seed, experiment, attempts=attempts)
+                result, model = _one_seed(shared, cells, seed, experiment, attempts=attempts)
                 writer.write_seed(result, save_model=partial(_save, model, attempts))
                 del result, model  # which may be as large as the data
         announce(None)
         notes, n_genes = [*prepared.notes, *unstorable], len(prepared.var_names)
-        del setup, prepared  # with what training saw: what follows needs the memory
+        del shared, prepared  # with what training saw: what follows needs the memory
         names = None
         with attempts.part("cluster_names.csv"):
             names = suggest_names(experiment.run, experiment.seeds[0], data, lists)
@@ -153,19 +154,20 @@ def run_experiment(experiment: Experiment) -> Outcome:
 
 
 def take_part(experiment: Experiment) -> None:
-    """Help the first process of several to train, see `scrcl.experiment.together`. Writes nothing."""
+    """Help the first process of several to train, see `scrcl.distributed`. Writes nothing."""
     data = load(experiment.source, values=experiment.config.data.values)
     prepared = _prepare(data, experiment)
     truth = _truth(data, prepared, experiment)
     device = resolve_device(experiment.device)
-    setup = Setup(  # without components: it does not cluster
+    shared = TrainingData(  # without components: it does not cluster
         config=experiment.config,
         n_clusters=resolve_n_clusters(experiment, truth, len(prepared.obs_names)),
         device=device,
         prepared=prepared,
-        inputs=network_inputs(prepared, experiment.config, device),
+        network_input=network_input(prepared, experiment.config, device),
     )
-    follow(setup, lambda seed: Checkpoint(path=experiment.run.checkpoint(seed)))
+    for seed in announced_seeds():
+        train(shared, seed, checkpoint=Checkpoint(path=experiment.run.checkpoint(seed)))
 
 
 def _prepare(data: Dataset, experiment: Experiment) -> Prepared:
@@ -173,7 +175,7 @@ def _prepare(data: Dataset, experiment: Experiment) -> Prepared:
     if experiment.config.data.drop_unlabelled and data.labels is not None:
         keep = data.labels.notna().to_numpy()
     prepared = prepare(
-        data.without_labels(),
+        data.without_labels(experiment.config.data),
         experiment.config.data,
         keep=keep,
         slice_key=data.slice_key,
@@ -245,17 +247,22 @@ def _settings(experiment: Experiment, data: Dataset, n_clusters: NClusters) -> d
 
 
 def _one_seed(
-    setup: Setup, cells: _Cells, seed: int, experiment: Experiment, *, attempts: Attempts
+    shared: TrainingData,
+    cells: _Cells,
+    seed: int,
+    experiment: Experiment,
+    *,
+    attempts: Attempts,
 ) -> tuple[SeedResult, ScRCL]:
     """Run a seed without labels, then score what it found."""
     truth = cells.truth
-    model = ScRCL(setup.config, setup.n_clusters, seed=seed)
+    model = ScRCL(shared.config, shared.n_clusters, seed=seed)
     oracle = None
     if experiment.oracle and truth is not None:
-        oracle = Oracle(truth, seed=seed, spots=setup.spots)
-        model.fit_setup(setup, callbacks=(oracle.watch,))
+        oracle = Oracle(truth, seed=seed, spots=shared.spots)
+        model.fit_prepared(shared, callbacks=(oracle.watch,))
     else:
-        model.fit_setup(setup, checkpoint=Checkpoint(path=experiment.run.checkpoint(seed)))
+        model.fit_prepared(shared, checkpoint=Checkpoint(path=experiment.run.checkpoint(seed)))
     found, clustering = model.found_, model.found_.clustering
     metrics = {"label_free": _scores(None, clustering.labels, found.epoch)}
     with attempts.part("scores"):
@@ -270,7 +277,7 @@ def _one_seed(
         log.info("seed %d, %s: %d clusters%s", seed, protocol, values["n_clusters"], scored)
     genes: dict[str, pd.DataFrame] = {}
     with attempts.part("gene associations"):
-        genes = gene_tables(model, setup.prepared.log_norm)
+        genes = gene_tables(model, shared.prepared.log_norm)
     result = SeedResult(
         seed=seed,
         obs_names=cells.clustered,

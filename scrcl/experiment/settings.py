@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from scrcl._validate import InputError, check_one_of, check_range
+from scrcl._validate import InputError, check_one_of
 from scrcl.config import Config, configs_dir, load_config
-from scrcl.model.checks import check_config, check_n_clusters
-from scrcl.model.presets import find_config
+from scrcl.methods import get_method
+from scrcl.model.settings import as_seed, check_config, check_n_clusters, find_config
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from scrcl.config import Task
-    from scrcl.experiment.source import Source
+    from scrcl.experiment.inputs import InputSpec
     from scrcl.model import NClusters, Preset
     from scrcl.results import Existing, RunFolder
 
@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 
 PAPER_SEEDS = (5, 15, 25, 35, 45)
 DEFAULT_SEEDS = (0,)
-_MAX_SEED = 2**32 - 1  # the largest that every generator takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +60,7 @@ class Experiment:
         `scrcl.markers.read_marker_lists`. Changes no cluster.
     """
 
-    source: Source
+    source: InputSpec
     config: Config
     run: RunFolder
     n_clusters: int | tuple[int, int] | Literal["auto"] | None = None
@@ -78,15 +77,25 @@ class Experiment:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             msg = f"seeds: got {list(self.seeds)}, wanted at least one, and each once."
             raise InputError(msg)
-        for seed in self.seeds:
-            check_range(seed, "seed", 0, _MAX_SEED)
+        object.__setattr__(self, "seeds", tuple(map(as_seed, self.seeds)))
         check_config(self.config)
-        if self.config.cluster.method == "domains" and self.oracle:
+        method = self.config.cluster.method
+        if self.oracle and not get_method(method).needs_network:
             msg = (
-                "cluster.method: got 'domains', wanted no oracle, as it trains no network. Choose "
+                f"cluster.method: got {method!r}, wanted no oracle, as it trains no network. Choose "
                 "--preset paper."
             )
             raise InputError(msg)
+
+    @property
+    def one_process_only(self) -> str | None:
+        """Why several processes would have nothing to share; ``None``: they would."""
+        if self.oracle:
+            return "--oracle watches every epoch"
+        method = self.config.cluster.method
+        if not get_method(method).needs_network:
+            return f"cluster.method {method} trains no network"
+        return None
 
 
 def choose_config(
@@ -144,7 +153,8 @@ def resolve_n_clusters(experiment: Experiment, truth: pd.Series | None, n_obs: i
         If it is not from 1 to the number of cells, or has to be found by a method that cannot.
     """
     wanted = experiment.n_clusters
-    if wanted is None and experiment.config.cluster.method == "kmeans" and truth is not None:
+    finds_k = get_method(experiment.config.cluster.method).finds_k
+    if wanted is None and not finds_k and truth is not None:
         wanted = truth.nunique()
         log.info("n_clusters: %d, the number of classes, as in the paper", wanted)
     return check_n_clusters(wanted, experiment.config, n_obs)

@@ -4,21 +4,21 @@
 Nothing here sees labels.
 """
 
+from scrcl.methods import NClusters, Spots, TrainingData
 from scrcl.model.annotate import cluster
-from scrcl.model.estimator import ScRCL
-from scrcl.model.learn import NClusters, Setup, Spots, make_setup
-from scrcl.model.presets import Preset, find_config
-from scrcl.model.trained import UNKNOWN, spots_of
+from scrcl.model.estimator import UNKNOWN, ScRCL, spots_of
+from scrcl.model.pipeline import training_data
+from scrcl.model.settings import Preset, find_config
 
 __all__ = [
     "UNKNOWN",
     "NClusters",
     "Preset",
     "ScRCL",
-    "Setup",
     "Spots",
+    "TrainingData",
     "cluster",
     "find_config",
-    "make_setup",
     "spots_of",
+    "training_data",
 ]

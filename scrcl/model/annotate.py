@@ -9,32 +9,39 @@ import numpy as np
 import pandas as pd
 from anndata import ImplicitModificationWarning
 
-from scrcl.model.estimator import ScRCL
-from scrcl.model.trained import categorical
+from scrcl._validate import InputError
+from scrcl.model.estimator import ScRCL, categorical
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from anndata import AnnData
 
-    from scrcl.model.learn import NClusters
+    from scrcl.config import Config, Task
+    from scrcl.markers import GeneLinks
 
 
 def cluster(  # noqa: PLR0913  (the one public door; all options go by name)
     adata: AnnData,
-    n_clusters: NClusters = None,
+    n_clusters: object = None,
     *,
     spatial: bool = False,
+    config: Config | str | Path = "default",
     layer: str | None = None,
     slice_key: str | None = None,
     batch_key: str | None = None,
     seed: int = 0,
     device: str = "auto",
     key_added: str = "scrcl",
+    keep_views: bool = False,
     copy: bool = False,
+    **settings: object,
 ) -> AnnData | None:
     """Cluster cells, or the spots of a tissue, and write what was found into ``adata``.
 
-    Written are ``obs[key]`` (categorical), ``obs[key + "_confidence"]``, ``obsm["X_" + key]``,
-    ``varm[key + "_association"]`` (genes x clusters, see `scrcl.markers`) and ``uns[key]``. Nothing else is changed, and nothing at all if it fails. Cells without a count get
+    Written are ``obs[key]`` (categorical), ``obs[key + "_confidence"]``, ``obsm["X_" + key]``
+    (n_obs, at most 50), ``varm[key + "_association"]`` (genes x clusters, see `scrcl.markers`) and
+    ``uns[key]``. Nothing else is changed, and nothing at all if it fails. Cells without a count get
     no cluster, and NaN for the rest.
 
     Parameters
@@ -44,9 +51,11 @@ def cluster(  # noqa: PLR0913  (the one public door; all options go by name)
         ``layers["counts"]`` or ``.raw``; in memory, a view (which becomes a copy, as everywhere) or
         backed. A tissue has positions in ``obsm["spatial"]``.
     n_clusters
-        A number, a range ``(low, high)`` to find it in, or ``None``: found.
+        A number, a range ``(low, high)`` to find it in, or ``None`` or ``"auto"``: found.
     spatial
         Look for the domains of a tissue instead of cell types.
+    config
+        ``"default"``, ``"paper"``, a YAML file or a `scrcl.config.Config`.
     layer
         Layer to take instead of looking for the best matrix.
     slice_key
@@ -59,8 +68,13 @@ def cluster(  # noqa: PLR0913  (the one public door; all options go by name)
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
     key_added
         Name of what is written.
+    keep_views
+        Also write the learned views, side by side, into ``obsm["X_" + key + "_views"]``: 4 kB a
+        cell with the defaults.
     copy
         Return an annotated copy and leave ``adata`` as it is.
+    **settings
+        Any value of the configuration by its name, such as ``n_hvg=500``; see `scrcl.config`.
 
     Returns
     -------
@@ -79,14 +93,21 @@ def cluster(  # noqa: PLR0913  (the one public door; all options go by name)
     >>> cells.obs["scrcl"].cat.categories.tolist()
     ['0', '1', '2', '3']
     """
-    model = ScRCL(n_clusters=n_clusters, task="st" if spatial else "sc", seed=seed, device=device)
-    model.fit(adata, batch_key=batch_key, slice_key=slice_key, layer=layer)
+    task: Task = "st" if spatial else "sc"
+    model = ScRCL(config, n_clusters, task=task, seed=seed, device=device, **settings)
+    if model.config.task != task:
+        msg = f"config: got one of task {model.config.task!r}, wanted {task!r}. Set spatial to fit it."
+        raise InputError(msg)
+    model.fit(adata, batch_key=batch_key, slice_key=slice_key, layer=layer, keep_views=keep_views)
+    links = model.links_  # computed now: whatever fails does so before anything is written
     target = adata if not copy else adata.to_memory() if adata.isbacked else adata.copy()
-    write_result(target, model, key_added)
+    write_result(target, model, key_added, links=links, keep_views=keep_views)
     return target if copy else None
 
 
-def write_result(adata: AnnData, model: ScRCL, key: str) -> None:
+def write_result(
+    adata: AnnData, model: ScRCL, key: str, *, links: GeneLinks | None, keep_views: bool = False
+) -> None:
     """Write what a model found for its training cells into their AnnData."""
     names = [str(number) for number in range(model.n_clusters_)]
     clusters = categorical(model.labels_, names)
@@ -97,8 +118,10 @@ def write_result(adata: AnnData, model: ScRCL, key: str) -> None:
     if model.confidence_ is not None:
         adata.obs[f"{key}_confidence"] = model.confidence_
     adata.obsm[f"X_{key}"] = model.embedding_
+    if keep_views and model.found_.network is not None:
+        adata.obsm[f"X_{key}_views"] = model.views_
     adata.uns[key] = model.summary()
-    if model.links_ is not None:
-        association = pd.DataFrame(model.links_.association.T, index=model.genes_)
+    if links is not None:
+        association = pd.DataFrame(links.association.T, index=model.genes_)
         adata.varm[f"{key}_association"] = association.reindex(adata.var_names).to_numpy()
         adata.uns[key]["association_clusters"] = np.array(names, dtype=np.str_)

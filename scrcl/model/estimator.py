@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import pandas as pd
 
-from scrcl._validate import InputError, check_range
+from scrcl._validate import InputError
 from scrcl._version import __version__
-from scrcl.config import config_from_text, to_yaml
+from scrcl.config import config_from_text, override, to_yaml
 from scrcl.data.bare import bare
-from scrcl.data.prepare import prepare
-from scrcl.data.validate import grouping
-from scrcl.model.cells import cell_map
-from scrcl.model.checks import check_config, check_n_clusters
-from scrcl.model.files import read_model
-from scrcl.model.genes import gene_links
-from scrcl.model.learn import Setup, make_setup, run_seed
-from scrcl.model.packing import unpack
-from scrcl.model.presets import find_config
-from scrcl.model.tissue import domain_map, network_map
-from scrcl.model.trained import Trained, spots_of, spread
+from scrcl.data.basis import match_genes, new_cells
+from scrcl.data.prepare import prepare, tissue_graph
+from scrcl.data.prepared import embedding
+from scrcl.data.validate import grouping, spatial_coords
+from scrcl.markers import embedding_links, network_links
+from scrcl.methods import NewData, NewTissue, Spots, get_method
+from scrcl.methods.network_based import joint_views
+from scrcl.model.files import basis_from, basis_state, read_model, write_model
+from scrcl.model.pipeline import run_seed, training_data
+from scrcl.model.settings import (
+    as_n_clusters,
+    as_seed,
+    check_config,
+    check_n_clusters,
+    find_config,
+)
 from scrcl.seed import resolve_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import anndata as ad
+    from numpy.typing import NDArray
 
     from scrcl.checkpoint import Checkpoint
     from scrcl.config import Config, Task
-    from scrcl.model.learn import LabelFree, NClusters
+    from scrcl.config.sections import Said
+    from scrcl.data.basis import Basis, GeneMatch
+    from scrcl.markers import GeneLinks
+    from scrcl.methods import Fitted, Mapped, NClusters, TrainingData
+    from scrcl.model.pipeline import SeedRun
     from scrcl.nn.model import Views
     from scrcl.train import EpochHook
 
@@ -40,10 +53,51 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_MAX_SEED = 2**32 - 1  # the largest that every generator takes
+UNKNOWN = "unknown"
+"""Cluster of a new cell that is like none of the training cells."""
 
 
-class ScRCL(Trained):
+@dataclass(frozen=True, kw_only=True)
+class _Training:
+    """The training cells and what was found for them; a loaded model has none."""
+
+    data: TrainingData
+    run: SeedRun
+    joint: NDArray[np.float32] | None
+
+    @cached_property
+    def labels(self) -> NDArray[np.integer]:
+        """Cluster of every cell, (n_obs,); -1 for those that took no part."""
+        kept = self.data.prepared.kept
+        labels = np.full(len(kept), -1)
+        labels[kept] = self.run.clustering.labels
+        return labels
+
+    @cached_property
+    def links(self) -> GeneLinks | None:
+        """What the network says about genes, or the embedding where none was trained."""
+        labels = self.run.clustering.labels
+        if self.run.clustering.n_clusters == 1:
+            return None
+        if self.run.network is None:
+            return embedding_links(self.data.prepared.x, self.run.embedding, labels)
+        return network_links(self.run.network, self.data.inputs, labels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Model:
+    """A fitted model: what new cells need, and what is known of the training."""
+
+    config: Config
+    seed: int
+    basis: Basis
+    fitted: Fitted
+    history: list[dict[str, float]]
+    n_clusters: int
+    training: _Training | None = None
+
+
+class ScRCL:
     """Clusters cells without labels, and puts other cells into the same clusters.
 
     Parameters
@@ -51,14 +105,17 @@ class ScRCL(Trained):
     config
         ``"default"``, ``"paper"``, a YAML file or a `scrcl.config.Config`.
     n_clusters
-        A number, a range ``(low, high)``, or ``None``: found in the data (not with the paper's
-        k-means).
+        A number, a range ``(low, high)``, or ``None`` or ``"auto"``: found in the data (not with the
+        paper's k-means).
     task
         Single cells (``"sc"``) or the spots of a tissue (``"st"``); a configuration has its own.
     seed
         Seed of everything random.
     device
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    **settings
+        Any value of the configuration by its name: ``n_hvg=500``, ``n_epochs=60``. A name that two
+        sections share is written with its section: ``**{"train.lr": 1e-3}``.
 
     Attributes
     ----------
@@ -68,7 +125,10 @@ class ScRCL(Trained):
     confidence_
         How sure it is, (n_obs,), or ``None`` if the method cannot tell (the paper's k-means).
     embedding_
-        (n_obs, n_features); NaN for cells that took no part.
+        (n_obs, at most 50): leading components of the learned views; NaN for cells that took no
+        part.
+    views_
+        The learned views side by side, (n_obs, width), if `fit` was told to keep them.
     n_clusters_
         Number of clusters.
     genes_
@@ -81,15 +141,16 @@ class ScRCL(Trained):
         What was found in the data, dropped or done otherwise than asked.
     links_
         What the model says about genes (`scrcl.markers.GeneLinks`); ``None`` for a single cluster.
+        Computed when it is first asked for.
     found_
         Everything that the run found. Like all that is said of the training cells (labels,
-        confidence, embedding, notes) it is there after `fit`, not after `load`.
+        confidence, embedding, notes, links) it is there after `fit`, not after `load`.
 
     Examples
     --------
     >>> import scrcl
     >>> cells = scrcl.datasets.simulated_cells(n_obs=200, n_types=4)
-    >>> model = scrcl.ScRCL(n_clusters=4).fit(cells[:150])
+    >>> model = scrcl.ScRCL(n_clusters=4, n_epochs=10).fit(cells[:150])
     >>> new = model.predict(cells[150:])
     >>> list(new.columns)
     ['cluster', 'nearest', 'confidence']
@@ -98,25 +159,53 @@ class ScRCL(Trained):
     def __init__(
         self,
         config: Config | str | Path = "default",
-        n_clusters: NClusters | Literal["auto"] = None,
+        n_clusters: object = None,
         *,
         task: Task = "sc",
         seed: int = 0,
         device: str = "auto",
+        **settings: object,
     ) -> None:
-        self.config = find_config(config, task)
-        self.n_clusters: NClusters = None if n_clusters == "auto" else n_clusters
-        self.seed = check_range(seed, "seed", 0, _MAX_SEED)
+        self._params: dict[str, Any] = {
+            "config": config,
+            "n_clusters": n_clusters,
+            "task": task,
+            "seed": seed,
+            "device": device,
+            **settings,
+        }
+        self.config = override(find_config(config, task), settings)
+        self.n_clusters: NClusters = as_n_clusters(n_clusters)
+        self.seed = as_seed(seed)
         self.device = device
-        self._history = []
+        self._model: _Model | None = None
 
-    def fit(
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002
+        """Return the parameters as they were given, as scikit-learn wants it."""
+        return dict(self._params)
+
+    def set_params(self, **params: object) -> Self:
+        """Change parameters; what was fitted stays until the next `fit`.
+
+        Raises
+        ------
+        InputError
+            If a name or value is not allowed; the model is then unchanged.
+        """
+        model = self._model
+        self.__dict__.update(type(self)(**(self._params | params)).__dict__)
+        self._model = model
+        return self
+
+    def fit(  # noqa: PLR0913  (scikit-learn's y, and all options go by name)
         self,
         adata: ad.AnnData,
+        y: None = None,  # noqa: ARG002  (as scikit-learn calls it; labels are never taken)
         *,
         batch_key: str | None = None,
         slice_key: str | None = None,
         layer: str | None = None,
+        keep_views: bool = False,
         callbacks: Sequence[Callback] = (),
         progress: bool = False,
     ) -> Self:
@@ -127,12 +216,16 @@ class ScRCL(Trained):
         adata
             Counts (preferred) or log values, in ``X``, a layer or ``.raw``; positions in
             ``obsm["spatial"]`` for a tissue. Not changed.
+        y
+            Ignored: there are no labels.
         batch_key
             Column of ``obs`` with donors, technologies or the like, to be brought together.
         slice_key
             Column of ``obs`` that tells the slices of a tissue apart.
         layer
             Layer to take instead of looking for the best matrix.
+        keep_views
+            Keep the learned views of all cells in ``views_``: 4 kB a cell with the defaults.
         callbacks
             Each is called after every epoch with its number and the views of all cells. They
             cannot disturb the training.
@@ -142,42 +235,161 @@ class ScRCL(Trained):
         Raises
         ------
         InputError
-            If the data or a setting cannot be used; the model is as it was before.
+            If the data or a setting cannot be used; the model is then unchanged.
         """
         check_config(self.config)
         if batch_key is not None and self.config.task == "st":
             msg = "batch key: got one for a tissue, wanted none. slice_key tells slices apart."
             raise InputError(msg)
-        adata = bare(adata, [key for key in (batch_key, slice_key) if key], layer=layer)
+        device = resolve_device(self.device)
+        columns = [key for key in (batch_key, slice_key) if key]
+        adata = bare(adata, columns, layer=layer, cfg=self.config.data)
         prepared = prepare(adata, self.config.data, slice_key=slice_key, batch_key=batch_key)
         for note in prepared.notes:
             log.warning("%s", note)
         kept = prepared.kept
-        setup = make_setup(
+        data = training_data(
             prepared,
             self.config,
             n_clusters=check_n_clusters(self.n_clusters, self.config, int(kept.sum())),
-            device=resolve_device(self.device),
+            device=device,
             spots=spots_of(adata, kept, slice_key) if self.config.task == "st" else None,
             batches=None if batch_key is None else np.asarray(grouping(adata, batch_key))[kept],
             progress=progress,
         )
-        return self.fit_setup(setup, callbacks=callbacks)
+        self.fit_prepared(data, callbacks=callbacks, keep_views=keep_views)
+        return self
 
-    def fit_setup(
+    def fit_prepared(
         self,
-        setup: Setup,
+        data: TrainingData,
         *,
         callbacks: Sequence[Callback] = (),
         checkpoint: Checkpoint | None = None,
+        keep_views: bool = False,
     ) -> Self:
         """As `fit`, on data that are prepared already, as several seeds share them.
 
         ``checkpoint`` saves the training now and then, and takes it up again if it is there.
         """
-        found = run_seed(setup, self.seed, on_epoch=_one_hook(callbacks), checkpoint=checkpoint)
-        self._keep(setup, found)
+        run = run_seed(data, self.seed, on_epoch=_one_hook(callbacks), checkpoint=checkpoint)
+        joint = None
+        if keep_views and run.views is not None:
+            joint = joint_views(run.views, data.config.cluster.embedding)
+        self._model = _Model(
+            config=data.config,
+            seed=self.seed,
+            basis=data.prepared.basis,
+            fitted=run.fitted,
+            history=run.history,
+            n_clusters=run.clustering.n_clusters,
+            training=_Training(
+                data=data.without_inputs(), run=replace(run, views=None), joint=joint
+            ),
+        )
         return self
+
+    def fit_predict(self, adata: ad.AnnData, y: None = None, **options: Any) -> NDArray[np.integer]:
+        """`fit`, with its options, and return ``labels_``."""
+        return self.fit(adata, y, **options).labels_
+
+    def embed(
+        self, adata: ad.AnnData, *, slice_key: str | None = None, values: Said = "auto"
+    ) -> NDArray[np.float32]:
+        """Put cells into the space of the training cells' ``X_scrcl``.
+
+        Returns
+        -------
+        (n_obs, n_features); NaN for cells without a count.
+
+        Raises
+        ------
+        InputError
+            As `predict`.
+        """
+        kept, mapped = self._map(adata, slice_key, values)
+        return spread(mapped.embedding, kept)
+
+    def predict(
+        self,
+        adata: ad.AnnData,
+        *,
+        slice_key: str | None = None,
+        unknown_below: float | None = None,
+        values: Said = "auto",
+    ) -> pd.DataFrame:
+        """Put cells that the model has not seen into its clusters.
+
+        Genes are matched by name; what is missing has the training cells' mean (`match_genes` says
+        which). Expression is brought to the training's values with the training's choices. The
+        nearest 15 training cells vote. The confidence is the winner's share of their votes, lessened
+        for cells that lie farther out than the winner's own cells do.
+
+        Parameters
+        ----------
+        adata
+            New cells; not changed. The spots of a tissue are smoothed on a graph of their own.
+        slice_key
+            Column of ``obs`` that tells slices apart.
+        unknown_below
+            Confidence below which a cell is "unknown"; ``None``: ``threshold_``, below which 1 % of
+            the training cells would fall if they were new.
+        values
+            What the matrix holds, as in ``data.values`` of the configuration, if it cannot be told.
+
+        Returns
+        -------
+        Indexed by cell: ``cluster`` (categorical; "unknown" is one), ``nearest`` (the winner even
+        so) and ``confidence``, 0 to 1. All are missing for cells without a count.
+
+        Raises
+        ------
+        InputError
+            If the model is not fitted, or the data have too few of its genes or other values.
+        """
+        kept, mapped = self._map(adata, slice_key, values)
+        threshold = self.threshold_ if unknown_below is None else unknown_below
+        names = [str(number) for number in range(self.n_clusters_)]
+        codes = np.full(len(kept), -1)
+        codes[kept] = mapped.shares.argmax(axis=1)
+        confidence = np.full(len(kept), np.nan, dtype=np.float32)
+        confidence[kept] = mapped.confidence
+        doubted = np.where(confidence < threshold, len(names), codes)
+        return pd.DataFrame(
+            {
+                "cluster": categorical(doubted, [*names, UNKNOWN]),
+                "nearest": categorical(codes, names),
+                "confidence": confidence,
+            },
+            index=adata.obs_names,
+        )
+
+    def match_genes(self, adata: ad.AnnData, *, values: Said = "auto") -> GeneMatch:
+        """Say which of the model's genes new cells have, and which they lack."""
+        return match_genes(adata, self._fitted.basis, values=values)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the model to a folder: ``model.json`` and ``model.safetensors``.
+
+        It holds what new cells need, of at most 20,000 training cells, and no expression; results
+        for the training cells belong in your AnnData.
+
+        Raises
+        ------
+        InputError
+            If the model is not fitted, something is there already, or it cannot be written.
+        """
+        model = self._fitted
+        info, arrays = model.fitted.state()
+        own, own_arrays = basis_state(model.basis)
+        about = {
+            "scrcl": __version__,
+            "task": model.config.task,
+            "config": to_yaml(model.config),
+            "seed": model.seed,
+            "history": model.history,
+        }
+        write_model(Path(path), info | own | about, arrays | own_arrays, overwrite=overwrite)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -189,24 +401,32 @@ class ScRCL(Trained):
             If it is no model, is of another format version, or is damaged.
         """
         info, arrays = read_model(Path(path))
-        basis, mapping = unpack(info, arrays)
         try:
             config = config_from_text(info["config"], info["task"])
+            fitted = get_method(config.cluster.method).fitted.from_state(info, arrays)
+            basis = basis_from(info, arrays)
             model = cls(config, int(info["n_clusters"]), seed=int(info["seed"]))
-            model._history = [dict(row) for row in info["history"]]
-        except (KeyError, TypeError, ValueError) as error:
+            history = [dict(row) for row in info["history"]]
+        except (KeyError, TypeError, ValueError, IndexError) as error:
             msg = f"{path}: got none or an unusable {error}, wanted a whole model. Save it again."
             raise InputError(msg) from error
-        model._basis, model._map = basis, mapping
+        model._model = _Model(
+            config=config,
+            seed=model.seed,
+            basis=basis,
+            fitted=fitted,
+            history=history,
+            n_clusters=int(info["n_clusters"]),
+        )
         return model
 
     def summary(self) -> dict[str, Any]:
         """Say how the clusters came about, in values that an h5ad file can hold: ``uns["scrcl"]``."""
         summary: dict[str, Any] = {
             "version": __version__,
-            "config": to_yaml(self.config),
-            "values": self.config.data.values,
-            "seed": self.seed,
+            "config": to_yaml(self._fitted.config),
+            "values": self._fitted.config.data.values,  # noqa: PD011  (a setting)
+            "seed": self._fitted.seed,
             "n_clusters": self.n_clusters_,
             "n_genes": len(self.genes_),
             "notes": self.notes_,
@@ -217,34 +437,140 @@ class ScRCL(Trained):
     def __repr__(self) -> str:
         """Say what it is and whether it is fitted."""
         cfg = self.config
-        if self._map is None:
+        if self._model is None:
             return (
                 f"ScRCL({cfg.task}, {cfg.cluster.method}, n_clusters={self.n_clusters}, not fitted)"
             )
+        cfg = self._model.config
         return (
             f"ScRCL({cfg.task}, {cfg.cluster.method}, {self.n_clusters_} clusters, "
-            f"{len(self.genes_):,} genes, {len(self._history)} epochs, seed {self.seed})"
+            f"{len(self.genes_):,} genes, {len(self._model.history)} epochs, "
+            f"seed {self._model.seed})"
         )
 
-    def _keep(self, setup: Setup, found: LabelFree) -> None:
-        """Keep what a run found, and what new cells will need."""
-        if setup.inputs is None:
-            self._map = domain_map(setup, found, seed=self.seed)
-        elif self.config.data.graph == "spatial":
-            self._map = network_map(setup, found, seed=self.seed)
-        else:
-            self._map = cell_map(setup, found, seed=self.seed)
-        kept = setup.prepared.kept
-        self.found_ = found
-        self.links_ = gene_links(setup, found)
-        self.notes_ = setup.prepared.notes
-        self.labels_ = np.full(len(kept), -1)
-        self.labels_[kept] = found.clustering.labels
-        confidence = found.clustering.confidence
-        self.confidence_ = None if confidence is None else spread(confidence, kept)
-        self.embedding_ = spread(found.embedding, kept)
-        self._basis = setup.prepared.basis
-        self._history = found.history
+    @property
+    def history(self) -> pd.DataFrame:
+        """Losses, one row an epoch."""
+        rows = [] if self._model is None else self._model.history
+        losses = ["hea", "ndc", "cvc", "total"]
+        table = pd.DataFrame(rows, columns=["epoch", *losses]).set_index("epoch")
+        return table.astype(float)
+
+    @property
+    def n_clusters_(self) -> int:
+        """Number of clusters."""
+        return self._fitted.n_clusters
+
+    @property
+    def genes_(self) -> pd.Index:
+        """Names of the genes that are used."""
+        return self._fitted.basis.genes
+
+    @property
+    def threshold_(self) -> float:
+        """Confidence below which a new cell is unknown."""
+        return self._fitted.fitted.threshold
+
+    @property
+    def labels_(self) -> NDArray[np.integer]:
+        """Cluster of each training cell, (n_obs,); -1 for a cell that took no part."""
+        return self._trained_on("labels_").labels
+
+    @property
+    def confidence_(self) -> NDArray[np.float32] | None:
+        """How sure the cluster of each training cell is, (n_obs,)."""
+        training = self._trained_on("confidence_")
+        confidence = training.run.clustering.confidence
+        return None if confidence is None else spread(confidence, training.data.prepared.kept)
+
+    @property
+    def embedding_(self) -> NDArray[np.float32]:
+        """Embedding of each training cell, (n_obs, n_features)."""
+        training = self._trained_on("embedding_")
+        return spread(training.run.embedding, training.data.prepared.kept)
+
+    @property
+    def views_(self) -> NDArray[np.float32]:
+        """Learned views of each training cell side by side, (n_obs, width)."""
+        training = self._trained_on("views_")
+        if training.joint is None:
+            msg = "views_: got none, wanted views that were kept. Call fit with keep_views=True."
+            raise InputError(msg)
+        return spread(training.joint, training.data.prepared.kept)
+
+    @property
+    def notes_(self) -> list[str]:
+        """What was found in the data, dropped or done otherwise than asked."""
+        return self._trained_on("notes_").data.prepared.notes
+
+    @property
+    def links_(self) -> GeneLinks | None:
+        """What the model says about genes; ``None`` for a single cluster."""
+        return self._trained_on("links_").links
+
+    @property
+    def found_(self) -> SeedRun:
+        """Everything that the run found."""
+        return self._trained_on("found_").run
+
+    @property
+    def _fitted(self) -> _Model:
+        if self._model is None:
+            msg = "model: got one that is not fitted, wanted a fitted one. Call fit, or ScRCL.load."
+            raise InputError(msg)
+        return self._model
+
+    def _trained_on(self, name: str) -> _Training:
+        """Return the training cells, which a file does not hold."""
+        training = self._fitted.training
+        if training is None:
+            msg = (
+                f"{name}: got a model from a file, which holds nothing about its training cells, "
+                "wanted one after fit. Their results are in the AnnData or run they were written to; "
+                "predict and embed take any cells."
+            )
+            raise InputError(msg)
+        return training
+
+    def _map(
+        self, adata: ad.AnnData, slice_key: str | None, values: Said
+    ) -> tuple[NDArray[np.bool_], Mapped]:
+        """Map new cells; returns which of them have a count, and these mapped."""
+        model = self._fitted
+        cells = new_cells(adata, model.basis, values=values)
+        if model.config.data.graph != "spatial":
+            key = model.config.data.use_rep
+            rep = None if key is None else embedding(adata, key)[cells.kept]
+            return cells.kept, model.fitted.map(NewData(cells=cells, rep=rep))
+        notes: list[str] = []
+        spots = spots_of(adata, cells.kept, slice_key)
+        adj = tissue_graph(adata, cells.kept, model.config.data, slices=spots.slices, notes=notes)
+        for note in notes:
+            log.warning("%s", note)
+        tissue = NewTissue(adj=adj, spots=spots)
+        return cells.kept, model.fitted.map(NewData(cells=cells, tissue=tissue))
+
+
+def categorical(codes: NDArray[np.integer], names: list[str]) -> pd.Categorical:
+    """Name clusters; -1 is missing."""
+    return pd.Categorical.from_codes(codes.tolist(), pd.Index(names))
+
+
+def spots_of(adata: ad.AnnData, kept: NDArray[np.bool_], slice_key: str | None) -> Spots:
+    """Positions and slices of the kept spots."""
+    slices = None
+    if slice_key is not None:
+        slices = np.asarray(grouping(adata, slice_key).astype(str))[kept]
+    return Spots(coords=spatial_coords(adata)[kept], slices=slices)
+
+
+def spread(values: NDArray[np.float32], kept: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Values of the kept cells among all cells, NaN for the others; the same array if all are kept."""
+    if kept.all():
+        return values
+    spread = np.full((len(kept), *values.shape[1:]), np.nan, dtype=np.float32)
+    spread[kept] = values
+    return spread
 
 
 def _one_hook(callbacks: Sequence[Callback]) -> EpochHook | None:

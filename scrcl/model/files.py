@@ -7,50 +7,36 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from scrcl._validate import InputError
+from scrcl.config import config_from_text
+from scrcl.data.basis import Basis
+from scrcl.methods import get_method
 from scrcl.results.atomic import atomic_folder, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
+    from scrcl.methods import Arrays, ArrayShape
 
-FORMAT = 1
-"""Version of the format that is written. A version that is read otherwise gets a reader of its own."""
+FORMAT = 2
+"""Version of the format that is written. Files of version 1 have no tree and no reduction."""
+READ = (1, 2)
 JSON, TENSORS = "model.json", "model.safetensors"
 
-# Every array by the pattern of its name: kind of number, and its shape in named sizes; {0} is what
-# the pattern caught. All sizes of one name have to be the same.
+# Arrays of the data, as `ArrayShape`; those of a clustering method are its own. {0} is what the
+# pattern caught. All sizes of one name have to be the same.
 _SHAPES = (
     (r"basis\.shares", "f", ("all genes",)),
     (r"basis\.(?:log_means|input_means|deviations)", "f", ("genes",)),
-    (r"axes\.(\d+)\.(?:mean|deviations)", "f", ("genes",)),
-    (r"axes\.(\d+)\.directions", "f", ("components {0}", "genes")),
-    (r"components\.(\d+)", "f", ("cells", "components {0}")),
-    (r"views\.(\w+)", "f", ("cells", "view {0}")),
-    (r"sizes", "f", ("blocks",)),
-    (r"corrected", "f", ("cells", "corrected")),
-    (r"space\.points", "f", ("cells", "width")),
-    (r"space\.labels", "i", ("cells",)),
-    (r"space\.radii", "f", ("clusters",)),
-    (r"smoothing\.mean", "f", ("components 0",)),
-    (r"smoothing\.axes", "f", ("components 0", "width")),
-    (r"weights\.mlp\.weight", "f", ("hidden", "genes")),
-    (r"weights\.gcn\.conv1\.weight", "f", ("hidden", "genes")),
-    (r"weights\.gcn\.(?:conv2|linear)\.weight", "f", ("hidden", "hidden")),
-    (r"weights\.(?:mlp|gcn\.conv1|gcn\.conv2|gcn\.linear)\.bias", "f", ("hidden",)),
-    (r"weights\.refine\.weight", "f", ("latent", "hidden")),
-    (r"weights\.refine\.bias", "f", ("latent",)),
 )
 
 
-def write_model(
-    path: Path, info: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], *, overwrite: bool
-) -> None:
+def write_model(path: Path, info: Mapping[str, Any], arrays: Arrays, *, overwrite: bool) -> None:
     """Write a model folder, whole or not at all.
 
     Raises
@@ -69,7 +55,7 @@ def write_model(
         write_json(part / JSON, {"format": "scrcl-model", "version": FORMAT, **info})
 
 
-def read_model(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def read_model(path: Path) -> tuple[dict[str, Any], Arrays]:
     """Read a model folder; what is in it can only be text and numbers.
 
     Raises
@@ -82,12 +68,12 @@ def read_model(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     if info.get("format") != "scrcl-model" or not isinstance(version, int):
         msg = f"{path / JSON}: got no scrcl model, wanted the folder that ScRCL.save wrote."
         raise InputError(msg)
-    if version != FORMAT:
+    if version not in READ:
         newer = version > FORMAT
         hint = "Update scrcl." if newer else "Train the model again."
         msg = (
             f"{path}: got format version {version}, written by scrcl {info.get('scrcl', '?')}, wanted "
-            f"version {FORMAT}, the only one that this scrcl reads. {hint}"
+            f"one of {READ}, which this scrcl reads. {hint}"
         )
         raise InputError(msg)
     try:
@@ -99,7 +85,7 @@ def read_model(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         "all genes": len(info.get("all_genes", ())),
         "clusters": info.get("n_clusters"),
     }
-    _check_shapes(path / TENSORS, arrays, sizes)
+    _check_shapes(path / TENSORS, arrays, sizes, (*_SHAPES, *_method_shapes(path, info)))
     return info, arrays
 
 
@@ -125,10 +111,22 @@ def _damaged(path: Path, error: Exception) -> str:
     )
 
 
-def _check_shapes(path: Path, arrays: Mapping[str, NDArray[Any]], sizes: dict[str, Any]) -> None:
+def _method_shapes(path: Path, info: Mapping[str, Any]) -> tuple[ArrayShape, ...]:
+    """Arrays of the clustering method that the model's configuration names."""
+    try:
+        config = config_from_text(info["config"], info["task"])
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"{path}: got none or an unusable {error}, wanted a whole model. Save it again."
+        raise InputError(msg) from error
+    return get_method(config.cluster.method).fitted.shapes
+
+
+def _check_shapes(
+    path: Path, arrays: Arrays, sizes: dict[str, Any], shapes: Iterable[ArrayShape]
+) -> None:
     """Refuse arrays that are unknown, of another kind of number, not finite or of another shape."""
     for name, array in sorted(arrays.items()):
-        kind, wanted = _expected(path, name)
+        kind, wanted = _expected(path, name, shapes)
         for axis, size in enumerate(wanted):
             if array.ndim == len(wanted):
                 sizes[size] = array.shape[axis] if sizes.get(size) is None else sizes[size]
@@ -152,9 +150,45 @@ def _check_shapes(path: Path, arrays: Mapping[str, NDArray[Any]], sizes: dict[st
         raise InputError(msg)
 
 
-def _expected(path: Path, name: str) -> tuple[str, tuple[str, ...]]:
-    for pattern, kind, dims in _SHAPES:
+def _expected(path: Path, name: str, shapes: Iterable[ArrayShape]) -> tuple[str, tuple[str, ...]]:
+    for pattern, kind, dims in shapes:
         if found := re.fullmatch(pattern, name):
             return kind, tuple(dim.format(*found.groups()) for dim in dims)
-    msg = f"{path}: got an array {name!r}, wanted those of format version {FORMAT}. Save it again."
+    msg = f"{path}: got an array {name!r}, wanted those of a model of its kind. Save it again."
     raise InputError(msg)
+
+
+def basis_state(basis: Basis) -> tuple[dict[str, Any], Arrays]:
+    """Text and arrays of a model file that say how new cells are brought to the training's values."""
+    info = {
+        "kind": basis.kind,
+        "target_sum": basis.target_sum,
+        "median_total": basis.median_total,
+        "model_input": basis.model_input,
+        "genes": list(basis.genes),
+        "all_genes": list(basis.all_genes),
+    }
+    arrays: Arrays = {
+        "basis.shares": basis.shares,
+        "basis.log_means": basis.log_means,
+        "basis.input_means": basis.input_means,
+    }
+    if basis.deviations is not None:
+        arrays["basis.deviations"] = basis.deviations
+    return info, arrays
+
+
+def basis_from(info: dict[str, Any], arrays: Arrays) -> Basis:
+    """Undo `basis_state`."""
+    return Basis(
+        kind="linear" if info["kind"] == "other" else info["kind"],  # its former name
+        target_sum=info["target_sum"],
+        median_total=info.get("median_total"),
+        model_input=info["model_input"],
+        all_genes=pd.Index(info["all_genes"], dtype=object),
+        genes=pd.Index(info["genes"], dtype=object),
+        shares=arrays["basis.shares"],
+        log_means=arrays["basis.log_means"],
+        input_means=arrays["basis.input_means"],
+        deviations=arrays.get("basis.deviations"),
+    )

@@ -30,9 +30,9 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `cluster` use a tiny network; what it clusters with stays the default."""
     original = annotate.ScRCL
 
-    def tiny(*, task: str, **kwargs: object) -> object:
+    def tiny(_: object, *args: object, task: str, **kwargs: object) -> object:
         config = small(task=task) if task == "st" else small("paper", model_input="log")
-        return original(config, task=task, **kwargs)
+        return original(config, *args, task=task, **kwargs)
 
     monkeypatch.setattr(annotate, "ScRCL", tiny)
 
@@ -87,7 +87,7 @@ def test_a_copy_leaves_the_input_as_it_is() -> None:
     assert_equal(adata, before, exact=True)
 
 
-@pytest.mark.parametrize("place", ["run_seed", "cell_map"])
+@pytest.mark.parametrize("place", ["run_seed", "network_links"])
 def test_a_failure_half_way_changes_nothing(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     adata = rich()
     before = adata.copy()

@@ -112,7 +112,7 @@ def test_a_missing_folder_or_file_is_named(saved: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "hint"), [(0, "Train the model again"), (2, "Update scrcl")], ids=["older", "newer"]
+    ("version", "hint"), [(0, "Train the model again"), (3, "Update scrcl")], ids=["older", "newer"]
 )
 def test_another_version_says_why_it_cannot_be_read(saved: Path, version: int, hint: str) -> None:
     edit(saved, version=version)

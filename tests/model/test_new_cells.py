@@ -11,8 +11,8 @@ from scrcl import InputError, ScRCL
 from scrcl.config import DataConfig
 from scrcl.data.basis import Basis, new_cells
 from scrcl.data.preprocess import preprocess
+from scrcl.methods.space import labelled_space
 from scrcl.model import UNKNOWN
-from scrcl.model.space import labelled_space
 from tests.model.conftest import both, small, tissue, unseen
 
 
@@ -183,7 +183,7 @@ def test_prediction_is_the_same_in_blocks(
 ) -> None:
     expected = consensus.predict(both()[1])
     monkeypatch.setattr("scrcl.data.basis._BLOCK", 7)
-    monkeypatch.setattr("scrcl.model.space._BLOCK", 5)
+    monkeypatch.setattr("scrcl.methods.space._BLOCK", 5)
 
     found = consensus.predict(both()[1])
 
@@ -200,12 +200,12 @@ def test_labels_of_the_new_cells_change_nothing(consensus: ScRCL) -> None:
 
 
 def test_at_most_so_many_training_cells_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scrcl.model.space.MAX_REFERENCE", 40)
+    monkeypatch.setattr("scrcl.methods.space.MAX_REFERENCE", 40)
     config = small("paper", model_input="log")
 
     model = ScRCL(config, 3).fit(both()[0])
 
-    assert len(model._map.space.points) == 40
+    assert len(model._model.fitted.space.points) == 40
     assert len(model.predict(both()[1])) == 45
 
 

@@ -8,7 +8,7 @@ import torch
 from scrcl.config import DataConfig, ModelConfig, TrainConfig
 from scrcl.data.graph import gene_graph, knn_graph, normalized_adjacency, normalized_gene_graph
 from scrcl.data.prepare import build_inputs
-from scrcl.model.learn import embedding
+from scrcl.methods.network_based import joint_views
 from scrcl.nn.inputs import Inputs
 from scrcl.nn.minibatch import SparseInputs, sample_batches
 from scrcl.nn.source import FullBatch, MiniBatches
@@ -87,7 +87,7 @@ def test_embedding_block_by_block_is_embedding_in_one_go(x, adj, sparse, monkeyp
         with torch.no_grad():
             found = batches.views(model, parameters)
             torch.testing.assert_close(found, full.views(model, parameters))
-        halves = embedding(found, "e")
+        halves = joint_views(found, "e")
         assert np.array_equal(halves, np.hstack([found.e1.numpy(), found.e2.numpy()]))
         assert np.shares_memory(halves, found.e1.numpy())
     for name, value in model.named_parameters():

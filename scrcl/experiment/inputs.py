@@ -1,4 +1,4 @@
-"""Where data come from, and where labels and data part."""
+"""Read the data of an experiment, and take their labels off."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import anndata as ad
     import pandas as pd
 
-    from scrcl.config import Task
+    from scrcl.config import DataConfig, Task
     from scrcl.config.sections import Said
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ SLICE = "slice"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class InputSpec:
     """What to read: a registered set, or one or more paths.
 
     Attributes
@@ -103,18 +103,19 @@ class Dataset:
     values: Said = "auto"
     """What the matrix is said to hold."""
 
-    def without_labels(self) -> ad.AnnData:
+    def without_labels(self, cfg: DataConfig | None = None) -> ad.AnnData:
         """Expression, positions, slices and batches: all that preprocessing and training may know.
 
-        The matrices are shared with ``adata``.
+        The matrices are shared with ``adata``; ``cfg`` names what else is to be used.
         """
-        known = bare(self.adata, [key for key in (self.slice_key, self.batch_key) if key])
+        columns = [key for key in (self.slice_key, self.batch_key) if key]
+        known = bare(self.adata, columns, cfg=cfg)
         if self.values != "auto":
             known.uns[PARAMS] = {"values": self.values}
         return known
 
 
-def load(source: Source, *, values: Said = "auto") -> Dataset:
+def load(source: InputSpec, *, values: Said = "auto") -> Dataset:
     """Read the data and find their labels; ``values`` is what the matrix is said to hold.
 
     Raises
@@ -140,7 +141,7 @@ def load(source: Source, *, values: Said = "auto") -> Dataset:
     )
 
 
-def _read(source: Source) -> ad.AnnData:
+def _read(source: InputSpec) -> ad.AnnData:
     spec = source.spec
     if spec is None:
         if len(source.paths) == 1:
@@ -152,7 +153,7 @@ def _read(source: Source) -> ad.AnnData:
     return spec.load()
 
 
-def _label_keys(source: Source) -> list[str]:
+def _label_keys(source: InputSpec) -> list[str]:
     """Columns to look for labels in, without repeats."""
     specs = DATASETS.values() if source.spec is None else [source.spec]
     keys = (key for spec in specs if spec.task == source.task for key in spec.label_keys)

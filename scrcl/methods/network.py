@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scrcl.data.graph import CSR
-    from scrcl.model.learn import Setup
+    from scrcl.methods.base import TrainingData
     from scrcl.train import Fit
 
     Array = NDArray[np.float32]
@@ -62,7 +62,7 @@ class Network:
         return product
 
 
-def network(setup: Setup, fitted: Fit) -> Network:
+def network(data: TrainingData, fitted: Fit) -> Network:
     """Take the encoders out of a training run."""
     chosen = fitted.parameters
     names = {"mlp": "mlp.linear"} | {layer: layer for layer in _LAYERS}
@@ -71,18 +71,18 @@ def network(setup: Setup, fitted: Fit) -> Network:
         for layer, name in names.items()
         for part in ("weight", "bias")
     }
-    return Network(weights=weights | refinement(setup, fitted), n_smooth=setup.config.data.n_smooth)
+    return Network(weights=weights | refinement(data, fitted), n_smooth=data.config.data.n_smooth)
 
 
 @torch.no_grad()
-def refinement(setup: Setup, fitted: Fit) -> dict[str, Array]:
+def refinement(data: TrainingData, fitted: Fit) -> dict[str, Array]:
     """Weight (K, H) and bias (K,) of the refined views: the genes are folded into the projector.
 
     ``P(h) F = h (Wp F) + bp F`` with the genes' embedding F, which needs all training cells.
     """
     chosen = {name: value.cpu() for name, value in fitted.parameters.items()}
-    assert setup.inputs is not None  # it was trained on them
-    genes = F.relu(setup.inputs.mix(chosen["refine.conv.weight"]) + chosen["refine.conv.bias"])
+
+    genes = F.relu(data.inputs.mix(chosen["refine.conv.weight"]) + chosen["refine.conv.bias"])
     weight = genes.T @ chosen["refine.projector.weight"]
     bias = chosen["refine.projector.bias"] @ genes
     return {"refine.weight": weight.numpy(), "refine.bias": bias.numpy()}

@@ -22,6 +22,13 @@ _DOUBTED = 0.01
 """Share of the training cells that would be called unknown, were they new."""
 
 
+class LeftOut(NamedTuple):
+    """The nearest others of each training cell, as if it were new."""
+
+    rows: NDArray[np.intp]  # (n_ref, n_voters) of the training cells
+    distances: NDArray[np.float64]  # (n_ref,) mean distance to them
+
+
 class Votes(NamedTuple):
     """What the nearest training cells say."""
 
@@ -53,7 +60,8 @@ class LabelledSpace:
 
     def vote(self, points: NDArray[np.float32]) -> Votes:
         """Let the nearest training cells vote on new ones, (n_cells, width)."""
-        return _vote(self.points, self.labels, points, len(self.radii))
+        distances, rows = nearest(self.points, points, N_VOTERS)
+        return Votes(_shares(self.labels[rows], len(self.radii)), distances.mean(axis=1))
 
     def confidence(
         self, shares: NDArray[np.float64], distances: NDArray[np.float64]
@@ -79,17 +87,33 @@ def labelled_space(
     as_new
         The same cells as they would look if they were new; the points themselves by default.
     """
+    left_out = nearest_others(points, points if as_new is None else as_new)
+    return label_space(points, labels, left_out, n_clusters=int(labels.max()) + 1)
+
+
+def nearest_others(points: NDArray[np.float32], as_new: NDArray[np.float32]) -> LeftOut:
+    """Find the nearest others of each training cell; both arrays (n_ref, width)."""
+    distances, rows = nearest(points, as_new, N_VOTERS, without_self=True)
+    return LeftOut(rows, distances.mean(axis=1))
+
+
+def label_space(
+    points: NDArray[np.float32],
+    labels: NDArray[np.integer],
+    left_out: LeftOut,
+    *,
+    n_clusters: int,
+) -> LabelledSpace:
+    """As `labelled_space`, from neighbours that are found already: other labels cost little."""
     codes: NDArray[np.int32] = labels.astype(np.int32)
-    n_clusters = int(codes.max()) + 1
-    seen = points if as_new is None else as_new
-    left_out = _vote(points, codes, seen, n_clusters, without_self=True)
     overall = np.quantile(left_out.distances, _USUAL)
     radii = np.full(n_clusters, overall, dtype=np.float32)
     for cluster in range(n_clusters):
         own = left_out.distances[codes == cluster]
         if len(own) > N_VOTERS:  # fewer say nothing of how far out their like may lie
             radii[cluster] = np.quantile(own, _USUAL)
-    confidence = _confidence(*left_out, radii)
+    shares = _shares(codes[left_out.rows], n_clusters)
+    confidence = _confidence(shares, left_out.distances, radii)
     return LabelledSpace(
         points=points,
         labels=codes,
@@ -131,18 +155,11 @@ def nearest(
     return distances[~own].reshape(shape), rows[~own].reshape(shape)
 
 
-def _vote(
-    reference: NDArray[np.float32],
-    labels: NDArray[np.int32],
-    points: NDArray[np.float32],
-    n_clusters: int,
-    *,
-    without_self: bool = False,
-) -> Votes:
-    distances, rows = nearest(reference, points, N_VOTERS, without_self=without_self)
-    shares = np.zeros((len(points), n_clusters))
-    np.add.at(shares, (np.arange(len(points))[:, None], labels[rows]), 1.0 / rows.shape[1])
-    return Votes(shares, distances.mean(axis=1))
+def _shares(labels: NDArray[np.int32], n_clusters: int) -> NDArray[np.float64]:
+    """Share of each cluster, (n_cells, n_clusters), among the labels of voters, (n_cells, n_voters)."""
+    shares = np.zeros((len(labels), n_clusters))
+    np.add.at(shares, (np.arange(len(labels))[:, None], labels), 1.0 / labels.shape[1])
+    return shares
 
 
 def _confidence(

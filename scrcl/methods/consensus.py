@@ -1,0 +1,182 @@
+"""The consensus of many partitions of learned views and plain components, as a tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import scipy.sparse as sp
+
+from scrcl._validate import InputError
+from scrcl.clustering import CellTree, Clustering, cell_tree
+from scrcl.clustering.batches import correct
+from scrcl.clustering.consensus import ConsensusTree
+from scrcl.data.components import expression_components
+from scrcl.methods.base import State
+from scrcl.methods.network_based import (
+    Embedded,
+    embed,
+    embedded_from,
+    joint_points,
+    joint_views,
+)
+from scrcl.methods.reference import members
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from scrcl.config import Task
+    from scrcl.data.components import Axes
+    from scrcl.data.prepare import Prepared
+    from scrcl.methods.base import (
+        Arrays,
+        ArrayShape,
+        Fitted,
+        Mapped,
+        NewData,
+        TrainedViews,
+        TrainingData,
+    )
+    from scrcl.methods.space import LabelledSpace
+
+VOTING_VIEWS = ("e1", "e2")
+"""Learned views in the consensus: as many as views of expression, which keep it sound where the
+network has little to learn from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsensusClusters:
+    """Clusters that were cut from the tree of a consensus.
+
+    Attributes
+    ----------
+    clustering
+        Of the training cells; after `from_state` of those in the tree.
+    embedded
+        The training cells in the network's views.
+    tree
+        The tree; ``None`` if it was read from a file without one.
+    """
+
+    shapes: ClassVar[tuple[ArrayShape, ...]] = (
+        *Embedded.shapes,
+        (r"tree\.votes", "i", ("cells", "partitions")),
+        (r"tree\.leaves", "i", ("cells",)),
+        (r"tree\.merges", "i", ("merges", "two")),
+        (r"tree\.heights", "f", ("merges",)),
+    )
+
+    clustering: Clustering
+    embedded: Embedded
+    tree: CellTree | None
+    stored_space: LabelledSpace | None = None
+
+    @property
+    def embedding(self) -> NDArray[np.float32] | None:
+        """``X_scrcl`` of the training cells, (n_obs, n_features)."""
+        return self.embedded.embedding
+
+    @cached_property
+    def space(self) -> LabelledSpace:
+        """Training cells with their clusters, for new ones to be compared with."""
+        if self.stored_space is not None:
+            return self.stored_space
+        return self.embedded.space(self.clustering.labels, self.clustering.n_clusters)
+
+    @property
+    def threshold(self) -> float:
+        """Confidence below which a new cell is unknown."""
+        return self.space.threshold
+
+    def cut(self, n_clusters: int) -> Self:
+        """Cut the tree at another number of clusters."""
+        if self.tree is None:
+            msg = (
+                "model: got one of an older format, without its tree, wanted one to cut. Train it "
+                "again, or save it with this version."
+            )
+            raise InputError(msg)
+        clusters = self.tree.clusters(n_clusters)
+        return replace(self, clustering=clusters, stored_space=None)
+
+    def map(self, new: NewData) -> Mapped:
+        """Map new cells."""
+        return self.embedded.map(new, self.space)
+
+    def state(self) -> State:
+        """Return what a model file needs: the tree, and the training cells in it."""
+        info, arrays = self.embedded.state(self.space)
+        return State(info, arrays | ({} if self.tree is None else _tree_arrays(self.tree.tree)))
+
+    @classmethod
+    def from_state(cls, info: dict[str, Any], arrays: Arrays) -> Self:
+        """Undo `state`."""
+        embedded, space = embedded_from(info, arrays)
+        tree = CellTree(tree=_tree_from(arrays)) if "tree.votes" in arrays else None
+        clustering = Clustering(labels=space.labels)
+        return cls(clustering=clustering, embedded=embedded, tree=tree, stored_space=space)
+
+
+class Consensus:
+    """The consensus of many partitions of learned and plain components."""
+
+    about: ClassVar[str] = (
+        "Many quick partitions of learned and plain components vote; a tree over the votes is cut."
+    )
+    tasks: ClassVar[tuple[Task, ...]] = ("sc", "st")
+    needs_network: ClassVar[bool] = True
+    finds_k: ClassVar[bool] = True
+    takes_rep: ClassVar[bool] = True
+    fitted: ClassVar[type[Fitted]] = ConsensusClusters
+
+    @staticmethod
+    def prepare(prepared: Prepared) -> list[tuple[NDArray[np.float32], Axes]]:
+        """Components of expression, as it is and with genes of equal variance."""
+        return expression_components(prepared.log_norm.X, prepared.basis.to_median)
+
+    @staticmethod
+    def fit(data: TrainingData, trained: TrainedViews | None, *, seed: int) -> ConsensusClusters:
+        """Build the tree over the partitions of all views, and cut it."""
+        assert trained is not None  # it needs a network
+        points = joint_points(data, trained, seed=seed)
+        learned = [joint_views(trained.views, name) for name in VOTING_VIEWS]
+        rep = data.prepared.rep
+        views = [*data.components, *learned, *([] if rep is None else [rep])]
+        if data.batches is not None:
+            views = [correct(view, data.batches, seed=seed) for view in views]
+        tree = cell_tree(views, seed=seed)
+        names = tuple(dict.fromkeys((*VOTING_VIEWS, *members(data.config.cluster.embedding))))
+        return ConsensusClusters(
+            clustering=tree.clusters(data.n_clusters),
+            embedded=embed(data, trained, names=names, points=points, seed=seed),
+            tree=tree,
+        )
+
+
+def _tree_arrays(tree: ConsensusTree) -> Arrays:
+    """Votes as one cluster number per cell and partition, leaves, merges and heights."""
+    votes = tree.votes.indices.reshape(-1, tree.n_partitions)
+    return {
+        "tree.votes": votes.astype(np.int32),
+        "tree.leaves": tree.leaves.astype(np.int32),
+        "tree.merges": tree.merges.astype(np.int32),
+        "tree.heights": tree.heights,
+    }
+
+
+def _tree_from(arrays: Arrays) -> ConsensusTree:
+    """Undo `_tree_arrays`."""
+    table = arrays["tree.votes"]
+    n_obs, n_partitions = table.shape
+    starts = np.arange(0, table.size + 1, n_partitions)
+    ones = np.ones(table.size, dtype=np.float32)
+    votes = sp.csr_matrix((ones, table.ravel(), starts), shape=(n_obs, int(table.max()) + 1))
+    return ConsensusTree(
+        votes=votes,
+        n_partitions=n_partitions,
+        leaves=arrays["tree.leaves"].astype(np.intp),
+        merges=arrays["tree.merges"].astype(np.intp),
+        heights=arrays["tree.heights"],
+    )
