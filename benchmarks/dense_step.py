@@ -14,29 +14,31 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from scrcl.nn.losses import Losses
-from scrcl.nn.model import Views
-from scrcl.nn.source import FullBatch
-from scrcl.nn.world import World
+from scrcl.distributed import Processes
+from scrcl.nn.batches import FullBatch
+from scrcl.nn.dropout import dropout_mask
+from scrcl.nn.network import Views
 from scrcl.train import Trainer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scrcl.nn.inputs import Inputs
-    from scrcl.nn.model import ScRCLNet
+    from scrcl.nn.network import ScRCLNet
 
 
 class DenseTrainer(Trainer):
-    """The package's training with dense graphs and losses; ``source`` is a `dense_source`."""
+    """The package's training with dense graphs and losses; ``batches`` is a `dense_source`."""
 
-    def losses(self) -> Losses:
+    def losses(self) -> dict[str, Tensor]:
         """Evaluate the losses of the current parameters, dropout on."""
         self.model.train()
-        cfg, (inputs, _) = self.cfg, self.source.step()
+        cfg, (inputs, _) = self.cfg, self.batches.step()
         return combine(
             views(self.model, inputs),
             inputs.adj,
             temperature=self.temperature,
-            weights=(cfg.lambda_hea, cfg.lambda_ndc, cfg.lambda_cvc),
+            weights=cfg.loss_weights,
         )
 
 
@@ -48,34 +50,35 @@ def dense_source(inputs: Inputs, device: torch.device) -> FullBatch:
 
 def views(model: ScRCLNet, inputs: Inputs) -> Views:
     """Embed cells; both views see the same X, as neither is smoothed."""
-    mlp, gcn, refine, norm_adj = model.mlp, model.gcn, model.refine, inputs.norm_adj
-    world = World(n_obs=len(inputs.x))
+    mlp, gnn, norm_adj = model.MLP_encoder, model.GNN_encoder, inputs.norm_adj
+    processes = Processes(n_obs=len(inputs.x))
 
     def dropout(h: Tensor) -> Tensor:
-        kept = world.dropout_mask(*h.shape, gcn.dropout if model.training else 0, h.device)
-        return h if kept is None else h * kept / (1 - gcn.dropout)
+        probability = model.dropout if model.training else 0.0
+        kept = dropout_mask(h, probability, processes)
+        return h if kept is None else h * kept / (1 - probability)
 
-    h1 = F.relu(mlp.linear(inputs.x))
-    u = F.leaky_relu(F.linear(norm_adj @ inputs.x, gcn.conv1.weight, gcn.conv1.bias))
-    u = F.leaky_relu(norm_adj @ F.linear(u, gcn.conv2.weight) + gcn.conv2.bias)
-    h2 = F.leaky_relu(gcn.linear(dropout(u)))
-    genes = F.relu(F.linear(inputs.gx, refine.conv.weight, refine.conv.bias))
+    h1 = mlp(inputs.x)
+    u = F.leaky_relu(gnn.layer1.lin(norm_adj @ inputs.x) + gnn.layer1.bias)
+    u = F.leaky_relu(norm_adj @ gnn.layer2.lin(u) + gnn.layer2.bias)
+    h2 = gnn.last(dropout(u))
+    genes = model.gene_encoder.activate(F.linear(inputs.gx, model.gene_encoder.weight))
     dropped = [dropout(h) for h in (h1, h2)]
-    z1, z2 = (F.normalize(refine.projector(h) @ genes) for h in dropped)
+    z1, z2 = (F.normalize(model.projector(h) @ genes) for h in dropped)
     return Views(F.normalize(h1), F.normalize(h2), z1, z2)
 
 
 def combine(
-    views: Views, adj: Tensor, *, temperature: float, weights: tuple[float, float, float]
-) -> Losses:
+    views: Views, adj: Tensor, *, temperature: float, weights: Mapping[str, float]
+) -> dict[str, Tensor]:
     """Evaluate the losses and their weighted sum, as `scrcl.nn.losses.combine` does."""
     x, y = views.e1 / temperature, views.e2 / temperature
     log_p, log_q = F.log_softmax(x, dim=1), F.log_softmax(y, dim=1)
     hea = _over_all(x, y) + ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum() / (2 * len(x))
     ndc = neighborhood_contrast(log_p, log_q, adj)
     cvc = (views.z1 @ views.z2.T - _looped(adj)).square().mean()
-    terms = (hea, ndc, cvc)
-    return Losses(*terms, sum(weight * term for weight, term in zip(weights, terms, strict=True)))
+    terms = {"hea": hea, "ndc": ndc, "cvc": cvc}
+    return terms | {"total": sum(weights[name] * term for name, term in terms.items())}
 
 
 def _over_all(x: Tensor, y: Tensor) -> Tensor:

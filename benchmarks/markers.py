@@ -28,7 +28,6 @@ from scrcl.experiment.inputs import InputSpec, load
 from scrcl.markers import association_table, embedding_links, network_links, read_marker_lists
 from scrcl.model.pipeline import run_seed
 from scrcl.nn.inputs import Inputs
-from scrcl.nn.world import World
 from scrcl.results.atomic import atomic_path
 
 if TYPE_CHECKING:
@@ -214,14 +213,14 @@ def projector_contrast(
     assert found.network is not None
     assert isinstance(setup.inputs, Inputs)
     model, inputs = found.network, setup.inputs
-    world = World(n_obs=len(inputs.x))
     with torch.no_grad():
-        encoded = model.mlp(inputs.x), model.gcn(inputs.ax, inputs.norm_adj, world)
-        hidden = sum(e * length for e, length in encoded)
+        gnn = model.GNN_encoder
+        u = gnn.hidden(gnn.mix(inputs.norm_adj, gnn.messages(inputs.ax)))
+        hidden = model.MLP_encoder(inputs.x) + gnn.last(u)
         inside = torch.nn.functional.one_hot(torch.from_numpy(codes.astype(np.int64))).to(hidden)
         means = inside.T @ hidden / inside.sum(0)[:, None]
         others = (1 - inside).T @ hidden / (1 - inside).sum(0)[:, None]
-        contrast: NDArray[np.float64] = ((means - others) @ model.refine.projector.weight.T).numpy()
+        contrast: NDArray[np.float64] = ((means - others) @ model.projector.weight.T).numpy()
     return contrast
 
 

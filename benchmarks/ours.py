@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from benchmarks.common import Runner
     from scrcl.config import Config, Task
     from scrcl.experiment.inputs import Dataset
-    from scrcl.nn.model import Views
+    from scrcl.nn.network import Views
 
 _TRAINING = (
     "scrcl/nn",

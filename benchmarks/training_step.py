@@ -24,9 +24,9 @@ from benchmarks.machine import Stopwatch, peak_gb
 from scrcl.config import configs_dir, load_config, paper_defaults
 from scrcl.data.graph import knn_graph, normalized_adjacency
 from scrcl.nn import Inputs, ScRCLNet
-from scrcl.nn.blocks import product
+from scrcl.nn.batches import FullBatch
+from scrcl.nn.fast.blocks import product
 from scrcl.nn.minibatch import SparseInputs
-from scrcl.nn.source import FullBatch
 from scrcl.seed import resolve_device, seeded
 from scrcl.train import Trainer
 
@@ -76,7 +76,7 @@ def make_trainer(kind: str, inputs: Inputs, config: Config, device: torch.device
 
 def step(trainer: Trainer) -> None:
     """Take one step of training."""
-    trainer.update(trainer.losses().total)
+    trainer.update(trainer.losses()["total"])
 
 
 def step_flops(n_obs: int, n_genes: int, n_hidden: int, n_latent: int) -> int:

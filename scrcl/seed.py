@@ -1,5 +1,6 @@
 """Random state and device: the only module that touches what is global in torch."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,6 +8,8 @@ import torch
 
 from scrcl import _memory
 from scrcl._validate import InputError, check_one_of
+
+log = logging.getLogger(__name__)
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -60,6 +63,9 @@ def set_random_state(states: list[torch.Tensor], device: torch.device | None = N
 def resolve_device(name: str) -> torch.device:
     """Turn ``auto``, ``cpu``, ``cuda`` or ``mps`` into a device that is there.
 
+    ``auto`` is a GPU of NVIDIA's (or AMD's, as torch sees it) if there is one, else the CPU. Apple's
+    ``mps`` only where it is asked for, with a warning: torch has sparse matrices there in part.
+
     Raises
     ------
     InputError
@@ -72,10 +78,15 @@ def resolve_device(name: str) -> torch.device:
         "cpu": True,
     }
     if name == "auto":
-        return torch.device(next(kind for kind, there in present.items() if there))
+        return torch.device("cuda" if present["cuda"] else "cpu")
     if not present[name]:
         msg = f"device: got {name!r}, but torch {torch.__version__} finds none here. Use 'auto'."
         raise InputError(msg)
+    if name == "mps":
+        log.warning(
+            "device mps: nobody has tested scrcl on it, and torch lacks some sparse products there. "
+            "If training fails, use device cpu"
+        )
     return torch.device(name)
 
 

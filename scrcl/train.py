@@ -1,8 +1,10 @@
 """Training: Adam on the three losses, all cells at a time or some. Sees no labels."""
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, NoReturn, TypeAlias
 
 import torch
@@ -12,13 +14,16 @@ from tqdm import tqdm
 from scrcl._validate import InputError
 from scrcl.checkpoint import Checkpoint, identify
 from scrcl.config import ModelConfig, TrainConfig
+from scrcl.distributed import current_processes
+from scrcl.nn import fast
 from scrcl.nn.adam import Adam
+from scrcl.nn.batches import Batches, FullBatch, MiniBatches
+from scrcl.nn.encode import encode
 from scrcl.nn.inputs import Inputs
-from scrcl.nn.losses import Losses, combine
+from scrcl.nn.losses import combine, needs_refinement
 from scrcl.nn.minibatch import SparseInputs
-from scrcl.nn.model import ScRCLNet, Views
-from scrcl.nn.source import FullBatch, MiniBatches, Source
-from scrcl.nn.world import current_world
+from scrcl.nn.network import ScRCLNet, Views
+from scrcl.nn.pairwise import compare
 from scrcl.seed import isolated, random_state, seeded, set_random_state
 
 EpochHook: TypeAlias = Callable[[int, Views], None]
@@ -41,8 +46,8 @@ class Fit:
     model
         The network after the last epoch, in evaluation mode, on the training device.
     history
-        One dict per epoch with ``epoch`` (from 1), ``hea``, ``ndc``, ``cvc`` and ``total``, as
-        they were before that epoch's step.
+        One dict per epoch with ``epoch`` (from 1), each of `scrcl.nn.losses.LOSSES` and ``total``,
+        as they were before that epoch's step.
     views
         Embeddings after the last epoch, evaluation mode, on the CPU.
     best_views, best_epoch, best_parameters
@@ -63,6 +68,11 @@ class Fit:
         if self.best_parameters is not None:
             return self.best_parameters
         return {name: value.detach() for name, value in self.model.named_parameters()}
+
+    @property
+    def chosen(self) -> ScRCLNet:
+        """The network with these `parameters`, in evaluation mode."""
+        return _with(self.model, self.best_parameters)
 
 
 def fit(  # noqa: PLR0913 - the one public door; all options go by name
@@ -132,9 +142,8 @@ def fit(  # noqa: PLR0913 - the one public door; all options go by name
             n_latent=model_cfg.n_latent or n_latent,
             dropout=model_cfg.dropout,
         ).to(device, dtype)
-        trainer = Trainer(
-            model, source_of(inputs, train_cfg, seed, device), train_cfg, model_cfg.temperature
-        )
+        batches = batches_of(inputs, train_cfg, seed, device)
+        trainer = Trainer(model, batches, train_cfg, model_cfg.temperature)
         saver = None
         if checkpoint is not None:
             what = (model_cfg, train_cfg, n_latent, seed, keep, device.type)
@@ -142,13 +151,25 @@ def fit(  # noqa: PLR0913 - the one public door; all options go by name
         return trainer.run(keep=keep, on_epoch=on_epoch, progress=progress, saver=saver)
 
 
-def source_of(
+def batches_of(
     inputs: Inputs | SparseInputs, cfg: TrainConfig, seed: int, device: torch.device
-) -> Source:
-    """All cells at once if they are dense, some in each process if there are several, else batches."""
-    world = current_world(inputs.x.shape[0])
-    if world.size > 1:
-        return FullBatch(inputs.rows(world.rows), device, world)
+) -> Batches:
+    """All cells at once if they are dense, some in each process if there are several, else batches.
+
+    Raises
+    ------
+    InputError
+        If several processes are to train without the fast step, or batches are of one cell.
+    """
+    processes = current_processes(inputs.x.shape[0])
+    if processes.size > 1:
+        if not cfg.fast_step:
+            msg = (
+                f"train.fast_step: got false for {processes.size} processes, wanted true. Only the "
+                "fast step sends gradients between processes."
+            )
+            raise InputError(msg)
+        return FullBatch(inputs.rows(processes.rows), device, processes)
     if isinstance(inputs, Inputs):
         return FullBatch(inputs, device)
     size = cfg.batch_size or DEFAULT_BATCH_SIZE
@@ -162,7 +183,7 @@ class Trainer:
     ----------
     model
         The network to train.
-    source
+    batches
         Gives each step its cells, on the device and of the dtype of the network.
     cfg
         How to train.
@@ -171,10 +192,10 @@ class Trainer:
     """
 
     def __init__(
-        self, model: ScRCLNet, source: Source, cfg: TrainConfig, temperature: float
+        self, model: ScRCLNet, batches: Batches, cfg: TrainConfig, temperature: float
     ) -> None:
         self.model = model
-        self.source = source
+        self.batches = batches
         self.cfg = cfg
         self.temperature = temperature
         self.history: list[dict[str, float]] = []
@@ -182,7 +203,7 @@ class Trainer:
             model.parameters(),
             lr=cfg.lr,
             weight_decay=cfg.weight_decay,
-            fused=source.device.type in FUSED_DEVICES,
+            fused=batches.device.type in FUSED_DEVICES,
         )
 
     def run(
@@ -197,23 +218,23 @@ class Trainer:
         best = _Best(self.model) if keep == "min_loss" else None
         if saver is not None:
             saver.resume(self, best)
-        pending: list[Losses] = []
+        pending: list[dict[str, Tensor]] = []
         done, n_epochs = len(self.history), self.cfg.n_epochs
-        self.source.skip(done)
+        self.batches.skip(done)
         with tqdm(total=n_epochs, initial=done, desc="train", disable=not progress) as bar:
             for epoch in range(done + 1, n_epochs + 1):
                 losses = self.losses()
                 if best is not None:
-                    best.offer(epoch, self._total(losses.total.detach()))
-                self.update(losses.total)
-                pending.append(Losses(*(term.detach() for term in losses)))
+                    best.offer(epoch, self._total(losses["total"].detach()))
+                self.update(losses["total"])
+                pending.append({name: value.detach() for name, value in losses.items()})
                 if epoch % FLUSH_EVERY == 0 or epoch == n_epochs:
                     self._log(pending, bar)
                     pending.clear()
                     if saver is not None:
                         saver.offer(self, best)
                 if on_epoch is not None:
-                    with isolated(self.source.device):
+                    with isolated(self.batches.device):
                         on_epoch(epoch, self.views())
         return Fit(
             model=self.model,
@@ -224,24 +245,29 @@ class Trainer:
             best_parameters=None if best is None else best.parameters,
         )
 
-    def losses(self) -> Losses:
+    def losses(self) -> dict[str, Tensor]:
         """Evaluate the losses of the current parameters on the next step's cells, dropout on.
 
         Of several processes, each gets its share.
         """
         self.model.train()
-        cfg, (inputs, cells) = self.cfg, self.source.step()
+        cfg, processes = self.cfg, self.batches.processes
+        inputs, cells = self.batches.step()
         half = torch.autocast(
-            self.source.device.type, torch.bfloat16, enabled=cfg.precision == "bfloat16"
+            self.batches.device.type, torch.bfloat16, enabled=cfg.precision == "bfloat16"
         )
+        forward = partial(fast.forward, self.model) if cfg.fast_step else self.model
         with half:
-            views = self.model(inputs, cells, refine=cfg.lambda_cvc > 0, world=self.source.world)
+            views = forward(
+                inputs, cells, refine=needs_refinement(cfg.loss_weights), processes=processes
+            )
         return combine(
             views,
             inputs.adj,
             temperature=self.temperature,
-            weights=(cfg.lambda_hea, cfg.lambda_ndc, cfg.lambda_cvc),
-            world=self.source.world,
+            weights=cfg.loss_weights,
+            processes=processes,
+            compare=fast.compare if cfg.fast_step else compare,
         )
 
     def update(self, total: Tensor) -> None:
@@ -255,30 +281,47 @@ class Trainer:
 
     def _total(self, share: Tensor) -> Tensor:
         """Add up what each process has."""
-        return share if self.source.world is None else self.source.world.total(share)
+        return share if self.batches.processes is None else self.batches.processes.total(share)
 
-    @torch.no_grad()
     def views(self, parameters: dict[str, Tensor] | None = None) -> Views:
         """Embed all cells in evaluation mode, on the CPU; by default with the current parameters."""
-        self.model.eval()
-        return self.source.views(self.model, parameters or {})
+        model = _with(self.model, parameters)
+        return encode(model, self.batches.inputs, self.batches.processes)
 
-    def _log(self, pending: list[Losses], bar: "tqdm[NoReturn]") -> None:
+    def _log(self, pending: list[dict[str, Tensor]], bar: "tqdm[NoReturn]") -> None:
         """Move the pending losses from the device to the history; refuse those not finite."""
-        shares = torch.stack([torch.stack(losses) for losses in pending])
+        shares = torch.stack([torch.stack(list(losses.values())) for losses in pending])
         for row in self._total(shares).tolist():
             epoch = len(self.history) + 1
-            values = dict(zip(Losses._fields, row, strict=True))
+            values = dict(zip(pending[0], row, strict=True))
             if not math.isfinite(values["total"]):
-                msg = (
-                    f"train: got a loss of {values['total']} at epoch {epoch} ({values}), wanted "
-                    f"a finite one. Try a smaller train.lr (now {self.cfg.lr:g}), a higher "
-                    "model.temperature or data.model_input: log."
-                )
-                raise InputError(msg)
+                raise InputError(_not_finite(epoch, values, self.cfg))
             self.history.append({"epoch": epoch, **values})
         bar.update(len(pending))
         bar.set_postfix({name: f"{value:.4g}" for name, value in values.items()})
+
+
+def _with(model: ScRCLNet, parameters: dict[str, Tensor] | None) -> ScRCLNet:
+    """Give the model, or a copy of it with other parameters."""
+    if parameters is None:
+        return model
+    model = copy.deepcopy(model)
+    model.load_state_dict(parameters)
+    return model.eval()
+
+
+def _not_finite(epoch: int, values: dict[str, float], cfg: TrainConfig) -> str:
+    """Say where a training went wrong, in which term, and what to try."""
+    wrong = [
+        name
+        for name, weight in cfg.loss_weights.items()
+        if weight > 0 and not math.isfinite(values[name])
+    ]
+    return (
+        f"train: got a loss of {values['total']} at epoch {epoch} (from {', '.join(wrong)}), wanted a "
+        f"finite one. Try a smaller train.lr (now {cfg.lr:g}), a higher model.temperature or "
+        "data.model_input: log; if it is the first epoch, look for values that are not finite or huge."
+    )
 
 
 class _Best:
@@ -320,7 +363,7 @@ class _Saver:
         state = self.checkpoint.load(self.identity)
         if state is None:
             return
-        device = trainer.source.device
+        device = trainer.batches.device
         trainer.model.load_state_dict(state["model"])
         trainer.optimizer.load_state_dict(state["optimizer"])
         trainer.history = state["history"]
@@ -330,15 +373,15 @@ class _Saver:
 
     def offer(self, trainer: Trainer, best: _Best | None) -> None:
         """Save the trainer as it is if it is time to; of several processes, the first does."""
-        world = trainer.source.world
-        if not self.checkpoint.due() or (world is not None and world.rank > 0):
+        processes = trainer.batches.processes
+        if not self.checkpoint.due() or (processes is not None and processes.rank > 0):
             return
         state = {
             "model": trainer.model.state_dict(),
             "optimizer": trainer.optimizer.state_dict(),
             "history": trainer.history,
             "best": None if best is None else best.state_dict(),
-            "random": random_state(trainer.source.device),
+            "random": random_state(trainer.batches.device),
         }
         self.checkpoint.save(self.identity, state)
 

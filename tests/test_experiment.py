@@ -23,7 +23,7 @@ from scrcl.methods import refined_by_vote
 from scrcl.methods.network_based import joint_views
 from scrcl.metrics import adjusted_rand_index
 from scrcl.model import Preset, Spots, estimator
-from scrcl.nn.model import Views
+from scrcl.nn.network import Views
 from scrcl.results import RunFolder
 from tests.running import Runner, tree
 

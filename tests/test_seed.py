@@ -51,7 +51,7 @@ def test_isolated_starts_from_the_current_state():
 
 @pytest.mark.parametrize(
     ("cuda", "mps", "expected"),
-    [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+    [(True, True, "cuda"), (False, True, "cpu"), (False, False, "cpu")],
 )
 def test_auto_takes_the_best_device_there_is(monkeypatch, cuda, mps, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
@@ -59,6 +59,13 @@ def test_auto_takes_the_best_device_there_is(monkeypatch, cuda, mps, expected):
 
     assert resolve_device("auto") == torch.device(expected)
     assert resolve_device("cpu") == torch.device("cpu")
+
+
+def test_mps_is_there_for_who_asks_and_says_that_it_is_not_tested(monkeypatch, caplog):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+
+    assert resolve_device("mps") == torch.device("mps")
+    assert "nobody has tested scrcl on it" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["cuda", "mps"])

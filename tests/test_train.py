@@ -7,6 +7,7 @@ import torch
 from scrcl._validate import InputError
 from scrcl.checkpoint import Checkpoint
 from scrcl.config import ModelConfig, TrainConfig
+from scrcl.distributed import Processes
 from scrcl.train import FLUSH_EVERY, Trainer, fit
 from tests.nn import dense
 
@@ -25,6 +26,12 @@ def inputs():
 
 def run(inputs, model=MODEL, train=TRAIN, *, seed=5, n_latent=3, **options):
     return fit(inputs, model, train, n_latent=n_latent, seed=seed, device=CPU, **options)
+
+
+def refinement(model):
+    """Parameters of gene module and projector."""
+    parts = ("gene_encoder", "projector")
+    return {name: value for name, value in model.state_dict().items() if name.startswith(parts)}
 
 
 def assert_same(a, b):
@@ -136,7 +143,7 @@ def test_without_cross_view_consistency_the_gene_module_is_left_alone(inputs):
     result = run(inputs, train=off)
 
     start = run(inputs, train=one_epoch).model
-    assert_same(dict(result.model.refine.state_dict()), dict(start.refine.state_dict()))
+    assert_same(dict(refinement(result.model)), dict(refinement(start)))
     assert all(row["cvc"] != row["cvc"] for row in result.history)  # NaN: not evaluated
     assert result.views.z1.shape == (N_OBS, 3)
 
@@ -144,7 +151,10 @@ def test_without_cross_view_consistency_the_gene_module_is_left_alone(inputs):
 def test_a_loss_that_is_not_finite_names_the_epoch_and_what_to_try(inputs):
     inputs.x[0, 0] = torch.inf
 
-    with pytest.raises(InputError, match=r"loss of nan at epoch 1 .*smaller train.lr \(now 0.01\)"):
+    with pytest.raises(
+        InputError,
+        match=r"loss of nan at epoch 1 \(from hea, ndc, cvc\).*smaller train.lr \(now 0.01\)",
+    ):
         run(inputs)
 
 
@@ -249,3 +259,15 @@ def test_a_checkpoint_cannot_run_code(inputs, tmp_path):
     path.write_bytes(pickle.dumps(CutError("not a checkpoint"), protocol=2))
     with pytest.raises(InputError, match="cannot be read"):
         run(inputs, checkpoint=Checkpoint(path=path))
+
+
+def test_half_precision_is_refused_without_the_fast_step():
+    with pytest.raises(InputError, match=r"train\.precision: got 'bfloat16' without the fast step"):
+        TrainConfig(precision="bfloat16", fast_step=False)
+
+
+def test_several_processes_are_refused_without_the_fast_step(inputs, monkeypatch):
+    monkeypatch.setattr("scrcl.train.current_processes", lambda n_obs: Processes(0, 2, n_obs))
+    plain = dataclasses.replace(TRAIN, fast_step=False)
+    with pytest.raises(InputError, match=r"train\.fast_step: got false for 2 processes"):
+        run(inputs, train=plain)

@@ -1,6 +1,6 @@
 """The sections of a configuration: frozen and typed. The types carry the bounds."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal, TypeAlias, get_args
 
 from scrcl._typed import Bound, coerce_fields
@@ -164,6 +164,9 @@ class TrainConfig:
     precision
         Of the encoders during training: ``float32`` or ``bfloat16``. Weights, losses and the final
         embedding are float32 in both.
+    fast_step
+        Evaluate each step by passes over blocks of cells with their backward passes written out;
+        false: by the plain network and autograd, equal up to rounding, slower and larger.
     """
 
     n_epochs: Size = 500
@@ -175,12 +178,25 @@ class TrainConfig:
     selection: Literal["last", "min_loss"] = "last"
     batch_size: Size | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
+    fast_step: bool = True
 
     def __post_init__(self) -> None:
         coerce_fields(self, "train")
-        if self.lambda_hea == self.lambda_ndc == self.lambda_cvc == 0:
-            msg = "train.lambda_*: got 0 for all three, wanted at least one loss above 0."
+        if not any(self.loss_weights.values()):
+            msg = "train.lambda_*: got 0 for all, wanted at least one loss above 0."
             raise InputError(msg)
+        if self.precision != "float32" and not self.fast_step:
+            msg = (
+                f"train.precision: got {self.precision!r} without the fast step, wanted 'float32'. "
+                "Set train.fast_step to true, or leave precision out."
+            )
+            raise InputError(msg)
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """Weight of each loss by its name: ``lambda_hea`` is that of ``hea``."""
+        names = [item.name for item in fields(self) if item.name.startswith("lambda_")]
+        return {name.removeprefix("lambda_"): getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scrcl.model import Spots
-    from scrcl.nn.model import Views
+    from scrcl.nn.network import Views
 
 ORACLE_VOTERS = 50
 """Nearest spots by whose majority the paper replaces the domains that its labels picked."""

@@ -17,15 +17,16 @@ from scrcl.data.components import components
 from scrcl.data.expression import group_sums
 from scrcl.markers.modules import gene_modules
 from scrcl.markers.ranking import effect_sizes, rank_genes
-from scrcl.nn.attribution import gene_embedding, gene_pulls
+from scrcl.nn.attribution import gene_attributions
+from scrcl.nn.encode import embed_genes
 from scrcl.nn.inputs import Inputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from scrcl.nn.attribution import Pull
+    from scrcl.nn.attribution import GeneAttribution
     from scrcl.nn.minibatch import SparseInputs
-    from scrcl.nn.model import ScRCLNet
+    from scrcl.nn.network import ScRCLNet
 
 _N_COMPONENTS = 100
 _TESTED_FROM = 3  # cells
@@ -60,7 +61,7 @@ def network_links(
     """Ask a trained network.
 
     For each of the views e1, e2, z1 and z2, the gradient of the closeness of a cluster's cells to
-    it (:func:`scrcl.nn.attribution.gene_pulls`) is averaged over the genes that the refinement
+    it (:func:`scrcl.nn.attribution.gene_attributions`) is averaged over the genes that the refinement
     module embeds alike, as one gene's gradient is noisy, and multiplied with the difference of the
     mean input. A gene whose gradient contradicts its difference gets 0. Linear in cells.
 
@@ -71,30 +72,30 @@ def network_links(
     clusters
         Cluster of each cell, (n_obs,), 0 to n_clusters - 1, at least two, none of them empty.
     """
-    embedded = gene_embedding(model, inputs).numpy().astype(np.float64)
+    embedded = embed_genes(model, inputs).cpu().numpy().astype(np.float64)
     alike = _similar_genes(embedded)
     shares = [
         _share(
-            (alike @ pull.gradient.cpu().numpy().T.astype(np.float64)).T,
-            pull.difference.cpu().numpy().astype(np.float64),
+            (alike @ found.gradient.cpu().numpy().T.astype(np.float64)).T,
+            found.difference.cpu().numpy().astype(np.float64),
         )
-        for pull in _pulls(model, inputs, np.asarray(clusters, dtype=np.int64))
+        for found in _attributions(model, inputs, np.asarray(clusters, dtype=np.int64))
     ]
     return GeneLinks(association=np.mean(shares, axis=0), modules=gene_modules(embedded))
 
 
-def _pulls(
+def _attributions(
     model: ScRCLNet, inputs: Inputs | SparseInputs, clusters: NDArray[np.int64]
-) -> list[Pull]:
+) -> list[GeneAttribution]:
     """Derive the views by every gene; of inputs that are not dense, for some cells of each cluster."""
     if isinstance(inputs, Inputs):
-        return gene_pulls(model, inputs, torch.from_numpy(clusters))
+        return gene_attributions(model, inputs, torch.from_numpy(clusters))
     each = max(1, _MAX_ASKED // (int(clusters.max()) + 1))
     order = np.random.default_rng(0).permutation(len(clusters))
     rank = pd.Series(clusters[order]).groupby(clusters[order]).cumcount().to_numpy()
     cells = np.sort(order[rank < each])
     asked, numbers = inputs.batch(cells), torch.from_numpy(cells)
-    return gene_pulls(model, asked, torch.from_numpy(clusters[cells]), numbers)
+    return gene_attributions(model, asked, torch.from_numpy(clusters[cells]), numbers)
 
 
 def embedding_links(

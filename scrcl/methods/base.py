@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scrcl.data.prepare import Prepared
     from scrcl.nn.inputs import Inputs
     from scrcl.nn.minibatch import SparseInputs
-    from scrcl.nn.model import Views
+    from scrcl.nn.network import Views
     from scrcl.train import Fit
 
 Arrays: TypeAlias = "dict[str, NDArray[Any]]"

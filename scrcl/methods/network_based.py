@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from scrcl.methods.base import Arrays, ArrayShape, Mapped, NewData, TrainedViews, TrainingData
     from scrcl.methods.reference import Reference
     from scrcl.methods.space import LabelledSpace
-    from scrcl.nn.model import Views
+    from scrcl.nn.network import Views
 
 SPACE_SHAPES: tuple[ArrayShape, ...] = (
     (r"space\.labels", "i", ("cells",)),

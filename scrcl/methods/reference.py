@@ -11,7 +11,7 @@ import numpy as np
 from scrcl._validate import InputError
 from scrcl.data.components import Axes, fit_components
 from scrcl.methods.base import Mapped, State
-from scrcl.methods.network import Network, network, refinement
+from scrcl.methods.network import Network, mlp_views, mlp_weights, network, refinement
 from scrcl.methods.reduction import Reduction
 from scrcl.methods.space import LabelledSpace, label_space, nearest, nearest_others
 
@@ -181,7 +181,7 @@ class CellReference:
         return new.rep[rows]
 
     def _views(self, x: Array, near: NDArray[np.intp]) -> dict[str, Array]:
-        direct = {} if self.smoothed else _mlp_views(x, self.weights)
+        direct = {} if self.smoothed else mlp_views(x, self.weights)
         return {
             name: direct[name] if name in direct else _mean_rows(rows, near)
             for name, rows in self.views.items()
@@ -348,10 +348,7 @@ def cell_weights(
     data: TrainingData, trained: TrainedViews, views: tuple[str, ...]
 ) -> dict[str, Array]:
     """Weights of the MLP view, and of its refinement if that is wanted."""
-    chosen = trained.fit.parameters
-    weights = {
-        f"mlp.{part}": chosen[f"mlp.linear.{part}"].cpu().numpy() for part in ("weight", "bias")
-    }
+    weights = mlp_weights(trained.fit)
     if any(view.startswith("z") for view in views):
         weights |= refinement(data, trained.fit)
     return weights
@@ -442,15 +439,6 @@ def _joined(blocks: list[Array], sizes: Array) -> Array:
     """Put views side by side, each of the same weight; those of size 0 are left out."""
     kept = [block / size for block, size in zip(blocks, sizes, strict=True) if size]
     return np.concatenate(kept, axis=1)
-
-
-def _mlp_views(x: Array, weights: Mapping[str, Array]) -> dict[str, Array]:
-    """e1 and, if there are weights for it, z1, from the model input, (n_cells, n_genes)."""
-    h1 = np.maximum(x @ weights["mlp.weight"].T + weights["mlp.bias"], 0.0)
-    views = {"e1": _unit(h1)}
-    if "refine.weight" in weights:
-        views["z1"] = _unit(h1 @ weights["refine.weight"].T + weights["refine.bias"])
-    return views
 
 
 def _mean_rows(rows: NDArray[np.floating], near: NDArray[np.intp]) -> Array:

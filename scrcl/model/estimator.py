@@ -24,6 +24,7 @@ from scrcl.methods import NewData, NewTissue, Spots, get_method
 from scrcl.methods.network_based import joint_views
 from scrcl.model.files import basis_from, basis_state, read_model, write_model
 from scrcl.model.pipeline import run_seed, training_data
+from scrcl.model.pyg import to_data
 from scrcl.model.settings import (
     as_n_clusters,
     as_seed,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from scrcl.markers import GeneLinks
     from scrcl.methods import Fitted, Mapped, NClusters, TrainingData
     from scrcl.model.pipeline import SeedRun
-    from scrcl.nn.model import Views
+    from scrcl.nn.network import Views
     from scrcl.train import EpochHook
 
     Callback = Callable[[int, Views], None]
@@ -391,6 +392,39 @@ class ScRCL:
         }
         write_model(Path(path), info | own | about, arrays | own_arrays, overwrite=overwrite)
 
+    def to_pyg(
+        self,
+        adata: ad.AnnData,
+        *,
+        batch_key: str | None = None,
+        slice_key: str | None = None,
+        layer: str | None = None,
+    ) -> Any:
+        """Give cells and their graph to PyTorch Geometric, as `fit` prepares them for training.
+
+        Parameters
+        ----------
+        adata, batch_key, slice_key, layer
+            As of `fit`. The model need not be fitted, and is not changed.
+
+        Returns
+        -------
+        A ``torch_geometric.data.Data``: ``x`` (n_cells, n_genes), the model's input before smoothing;
+        ``edge_index`` (2, n_edges), each link of the cell graph in both directions, no self loops;
+        ``obs_names`` and ``var_names``, lists. Cells without a count are left out.
+
+        Raises
+        ------
+        InputError
+            If the data cannot be used.
+        """
+        columns = [key for key in (batch_key, slice_key) if key]
+        adata = bare(adata, columns, layer=layer, cfg=self.config.data)
+        prepared = prepare(adata, self.config.data, slice_key=slice_key, batch_key=batch_key)
+        for note in prepared.notes:
+            log.warning("%s", note)
+        return to_data(prepared)
+
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a model that `save` wrote: it predicts as before. Nothing in a file is ever run.
@@ -452,7 +486,7 @@ class ScRCL:
     def history(self) -> pd.DataFrame:
         """Losses, one row an epoch."""
         rows = [] if self._model is None else self._model.history
-        losses = ["hea", "ndc", "cvc", "total"]
+        losses = [*self.config.train.loss_weights, "total"]
         table = pd.DataFrame(rows, columns=["epoch", *losses]).set_index("epoch")
         return table.astype(float)
 

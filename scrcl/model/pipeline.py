@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from scrcl.config import Config
     from scrcl.data.prepare import Prepared
     from scrcl.methods import Fitted, NClusters, Spots
-    from scrcl.nn.model import ScRCLNet, Views
+    from scrcl.nn.network import ScRCLNet, Views
     from scrcl.train import EpochHook, Fit
 
 log = logging.getLogger(__name__)

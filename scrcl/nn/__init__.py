@@ -1,6 +1,6 @@
 """The network and its losses: tensors only, no AnnData, files or labels."""
 
 from scrcl.nn.inputs import Inputs, sparse_csr
-from scrcl.nn.model import ScRCLNet, Views
+from scrcl.nn.network import ScRCLNet, Views
 
 __all__ = ["Inputs", "ScRCLNet", "Views", "sparse_csr"]

@@ -13,23 +13,22 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from scrcl.nn.inputs import Inputs
-from scrcl.nn.minibatch import SparseInputs
-from scrcl.nn.model import ScRCLNet
+from scrcl.nn.network import ScRCLNet
 
 
-class Pull(NamedTuple):
+class GeneAttribution(NamedTuple):
     """How a view of the cells of each cluster answers to a gene, and how far the gene differs."""
 
     gradient: Float[Tensor, "n_clusters n_genes"]
     difference: Float[Tensor, "n_clusters n_genes"]
 
 
-def gene_pulls(
+def gene_attributions(
     model: ScRCLNet,
     inputs: Inputs,
     clusters: Int[Tensor, " n_obs"],
     cells: Int[Tensor, " n_obs"] | None = None,
-) -> list[Pull]:
+) -> list[GeneAttribution]:
     r"""Derive each of the views e1, e2, z1 and z2 by every gene.
 
     Let :math:`d_c` be the direction from the mean view of all other cells to that of cluster c, of
@@ -51,40 +50,36 @@ def gene_pulls(
     cells
         Which of the cells that it was trained on these are; ``None``: all.
     """
-    device = model.refine.projector.weight.device
+    device = model.projector.weight.device
     inputs, clusters = inputs.to(device), clusters.to(device)
-    first = {"mlp.linear": inputs.x, "gcn.conv1": inputs.ax}
+    # The first layer of each view: its input, weight and bias.
+    first = {
+        "MLP_encoder.layer1.bias": (inputs.x, "MLP_encoder.layer1.weight"),
+        "GNN_encoder.layer1.bias": (inputs.ax, "GNN_encoder.layer1.lin.weight"),
+    }
+    # Detached: nobody asks for gradients of weights.
     weights = {name: value.detach() for name, value in model.named_parameters()}
     with torch.enable_grad():
         # A shift for each cluster, which is 0, added to what the first layers give. The gradient
         # with respect to it, times the layer's weight, is that with respect to a shift of the input
         # of all cells of a cluster: no gradient of (n_obs, n_genes) is ever held.
         shifts, biases = [], {}
-        for name, x in first.items():
-            bias = weights[f"{name}.bias"]
+        for name, (x, _) in first.items():
+            bias = weights[name]
             shifts.append(x.new_zeros((int(clusters.max()) + 1, len(bias)), requires_grad=True))
-            biases[f"{name}.bias"] = bias + shifts[-1][clusters]
+            biases[name] = bias + shifts[-1][clusters]  # one of each cell
         batch = None if cells is None else cells.to(device)
-        views = torch.func.functional_call(model, biases, (inputs, batch))
+        views = torch.func.functional_call(model, weights | biases, (inputs, batch))
         gradients = [
             torch.autograd.grad(_closeness(view, clusters), shift, retain_graph=True)[0]
             for view, shift in zip(views, (*shifts, *shifts), strict=True)
         ]
-    differences = [_contrast(x, clusters) for x in first.values()]
-    kernels = [weights[f"{name}.weight"] for name in first]
+    differences = [_contrast(x, clusters) for x, _ in first.values()]
+    kernels = [weights[kernel] for _, kernel in first.values()]
     return [
-        Pull(gradient @ kernels[number % 2], differences[number % 2])
+        GeneAttribution(gradient @ kernels[number % 2], differences[number % 2])
         for number, gradient in enumerate(gradients)
     ]
-
-
-@torch.no_grad()
-def gene_embedding(
-    model: ScRCLNet, inputs: Inputs | SparseInputs
-) -> Float[Tensor, "n_genes n_latent"]:
-    """Embedding F of the genes in the refinement module, on the CPU."""
-    conv = model.refine.conv
-    return F.relu(inputs.mix(conv.weight.cpu()) + conv.bias.cpu())
 
 
 def _closeness(view: Tensor, clusters: Tensor) -> Tensor:

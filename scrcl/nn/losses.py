@@ -1,36 +1,31 @@
-"""The three losses in closed form: linear in the number of cells, no n_obs x n_obs array.
+"""The losses in closed form: linear in the number of cells, no n_obs x n_obs array.
 
-Each function is one equation, from what `scrcl.nn.pairs` says of each cell.
+Each function is one equation; `LOSSES` names them. A loss of the name ``xyz`` has the weight
+``train.lambda_xyz``.
 
-Where several processes train together (``world``), each evaluates these for its own cells and gets
-its share of the loss; the shares add up.
+Where several processes train together, each evaluates these for its own cells and gets its share of
+the loss; the shares add up.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scrcl.nn.model import Views
-from scrcl.nn.pairs import Pairs, compare
-from scrcl.nn.world import World
+from scrcl.distributed import Processes
+from scrcl.nn.network import Views
+from scrcl.nn.pairwise import PairwiseKL, compare
+from scrcl.nn.sparse import degree, symmetric_product
+
+Compare: TypeAlias = Callable[..., PairwiseKL]
+"""`scrcl.nn.pairwise.compare`, or the fast one of the same name."""
 
 
-class Losses(NamedTuple):
-    """The loss terms, all scalars; a term of weight 0 is not evaluated and is NaN."""
-
-    hea: Tensor
-    """Hybrid embedding alignment."""
-    ndc: Tensor
-    """Neighbourhood contrastive alignment."""
-    cvc: Tensor
-    """Cross-view consistency."""
-    total: Tensor
-    """Weighted sum of the three."""
-
-
-def hybrid_alignment(pairs: Pairs, world: World | None = None) -> Float[Tensor, ""]:
+def hybrid_alignment(pairs: PairwiseKL, processes: Processes | None = None) -> Float[Tensor, ""]:
     """Hybrid embedding alignment ``hea``: symmetric KL over the whole matrix and per cell.
 
     - global: ``sum (P - Q)(log P - log Q)``, P and Q softmax over all n_obs * n_hidden entries;
@@ -38,22 +33,23 @@ def hybrid_alignment(pairs: Pairs, world: World | None = None) -> Float[Tensor, 
 
     P's row i is ``w_i p_i`` with w the softmax of the rows' masses, so P is never built.
     """
-    world = world or World(n_obs=len(pairs.own))
-    w, v = _share_of_mass(pairs.log_mass1, world), _share_of_mass(pairs.log_mass2, world)
-    over_all = (w * pairs.own + (w - v) * pairs.back).sum()
-    return over_all + pairs.own.sum() / (2 * world.n_obs)
+    processes = processes or Processes(n_obs=len(pairs.same_cell))
+    w = _share_of_mass(pairs.logsumexp1, processes)
+    v = _share_of_mass(pairs.logsumexp2, processes)
+    over_all = (w * pairs.same_cell + (w - v) * pairs.mean_gap).sum()
+    return over_all + pairs.same_cell.sum() / (2 * processes.n_obs)
 
 
-def _share_of_mass(log_mass: Tensor, world: World) -> Tensor:
+def _share_of_mass(logsumexp: Tensor, processes: Processes) -> Tensor:
     """Softmax over the cells of all processes."""
     with torch.no_grad():
-        highest = world.gather(log_mass[:, None]).max()
-    mass = torch.exp(log_mass - highest)
-    return mass / world.total(mass.sum())
+        highest = processes.gather(logsumexp[:, None]).max()
+    mass = torch.exp(logsumexp - highest)
+    return mass / processes.total(mass.sum())
 
 
 def neighborhood_contrast(
-    pairs: Pairs, adj: Float[Tensor, "n_obs n_obs"], world: World | None = None
+    pairs: PairwiseKL, adj: Float[Tensor, "n_obs n_obs"], processes: Processes | None = None
 ) -> Float[Tensor, ""]:
     """Neighbourhood contrastive alignment ``ndc``: neighbours near, everyone else far.
 
@@ -64,10 +60,10 @@ def neighborhood_contrast(
 
     ``adj`` is the binary sparse graph without self loops.
     """
-    n_obs = len(pairs.own) if world is None else world.n_obs
-    degree = adj.crow_indices().diff().to(adj.dtype)
-    near = (pairs.near + pairs.own) / (degree + 1)
-    far = (pairs.everyone - pairs.own) / (n_obs - 1)
+    assert pairs.neighbors is not None  # compared with this graph
+    n_obs = len(pairs.same_cell) if processes is None else processes.n_obs
+    near = (pairs.neighbors + pairs.same_cell) / (degree(adj) + 1)
+    far = (pairs.all_cells - pairs.same_cell) / (n_obs - 1)
     return (near / far).sum() / n_obs
 
 
@@ -75,19 +71,74 @@ def cross_view_consistency(
     z1: Float[Tensor, "n_obs n_latent"],
     z2: Float[Tensor, "n_obs n_latent"],
     adj: Float[Tensor, "n_obs n_obs"],
-    world: World | None = None,
+    processes: Processes | None = None,
 ) -> Float[Tensor, ""]:
     """Cross-view consistency ``cvc``: mean over all pairs of ``(z1 z2^T - (A + I))^2``.
 
     Expanded, it needs two n_latent x n_latent Gram matrices and one sparse product.
     ``adj`` is the binary sparse graph A without self loops.
     """
-    world = world or World(n_obs=len(z1))
+    processes = processes or Processes(n_obs=len(z1))
     # Every process has the same squares, and its share of them.
-    squares = (world.total(z1.T @ z1) * world.total(z2.T @ z2)).sum() / world.size
-    linked = (z1 * (world.propagate(adj, z2) + z2)).sum()
+    squares = (processes.total(z1.T @ z1) * processes.total(z2.T @ z2)).sum() / processes.size
+    linked = (z1 * (symmetric_product(adj, z2, processes) + z2)).sum()
     n_linked = adj.values().numel() + len(z1)
-    return (squares - 2 * linked + n_linked) / world.n_obs**2
+    return (squares - 2 * linked + n_linked) / processes.n_obs**2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a loss may look at; what several of them need is computed once."""
+
+    views: Views
+    adj: Tensor
+    """Binary sparse graph without self loops, rows of this process's cells."""
+    temperature: float
+    processes: Processes | None = None
+    compare: Compare = compare
+    linked: bool = True
+    """Whether a loss asks for sums over neighbours."""
+
+    @cached_property
+    def pairs(self) -> PairwiseKL:
+        """The views of every cell, compared."""
+        return self.compare(
+            self.views.e1,
+            self.views.e2,
+            self.adj if self.linked else None,
+            temperature=self.temperature,
+            processes=self.processes,
+        )
+
+
+class Loss(NamedTuple):
+    """A loss of the registry."""
+
+    evaluate: Callable[[Step], Tensor]
+    """Its value, from what a step has."""
+    refined: bool = False
+    """Whether it needs z1 and z2."""
+    linked: bool = False
+    """Whether it needs ``pairs.neighbors``."""
+
+
+LOSSES: dict[str, Loss] = {
+    "hea": Loss(lambda s: hybrid_alignment(s.pairs, s.processes)),
+    "ndc": Loss(
+        lambda s: neighborhood_contrast(s.pairs, s.adj, s.processes),
+        linked=True,
+    ),
+    "cvc": Loss(
+        lambda s: cross_view_consistency(s.views.z1, s.views.z2, s.adj, s.processes),
+        refined=True,
+    ),
+}
+"""Every loss by its name, in the order of the history's columns."""
+
+
+def needs_refinement(weights: Mapping[str, float]) -> bool:
+    """Whether a loss that weighs something needs z1 and z2."""
+    return any(loss.refined and weights[name] > 0 for name, loss in LOSSES.items())
 
 
 def combine(
@@ -95,21 +146,39 @@ def combine(
     adj: Float[Tensor, "n_obs n_obs"],
     *,
     temperature: float,
-    weights: tuple[float, float, float],
-    world: World | None = None,
-) -> Losses:
-    """Evaluate the losses and their sum, ``hea``, ``ndc``, ``cvc`` weighted in this order.
+    weights: Mapping[str, float],
+    processes: Processes | None = None,
+    compare: Compare = compare,
+) -> dict[str, Tensor]:
+    """Evaluate the losses and their weighted sum.
 
-    What weighs nothing is not evaluated; ``hea`` and ``ndc`` share one comparison of the views.
+    Parameters
+    ----------
+    views, adj
+        Of the cells at hand.
+    temperature
+        Of the softmax of the alignment losses.
+    weights
+        Of each loss, by its name.
+    processes
+        Those that have the other cells; ``None``: there are no others.
+    compare
+        How the views are compared.
+
+    Returns
+    -------
+    Each loss by its name, NaN where it weighs nothing and is not evaluated; last, ``total``.
     """
-    hea = ndc = cvc = views.e1.new_full((), torch.nan)
-    on_hea, on_ndc, on_cvc = (weight > 0 for weight in weights)
-    if on_hea or on_ndc:
-        linked = adj if on_ndc else torch.zeros_like(adj)  # neighbours that nobody asks for
-        pairs = compare(views.e1, views.e2, linked, temperature=temperature, world=world)
-        hea = hybrid_alignment(pairs, world) if on_hea else hea
-        ndc = neighborhood_contrast(pairs, adj, world) if on_ndc else ndc
-    if on_cvc:
-        cvc = cross_view_consistency(views.z1, views.z2, adj, world)
-    terms = [w * term for w, term in zip(weights, (hea, ndc, cvc), strict=True) if w > 0]
-    return Losses(hea, ndc, cvc, torch.stack(terms).sum())
+    asked = {name: loss for name, loss in LOSSES.items() if weights[name] > 0}
+    step = Step(
+        views=views,
+        adj=adj,
+        temperature=temperature,
+        processes=processes,
+        compare=compare,
+        linked=any(loss.linked for loss in asked.values()),
+    )
+    nothing = views.e1.new_full((), torch.nan)
+    values = {name: asked[name].evaluate(step) if name in asked else nothing for name in LOSSES}
+    total = torch.stack([weights[name] * values[name] for name in asked]).sum()
+    return {**values, "total": total}

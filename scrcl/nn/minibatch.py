@@ -88,7 +88,8 @@ def sample_batches(adj: CSR, batch_size: int, *, seed: int) -> Iterator[NDArray[
     """Yield batches of cells without end: cells at random, each with its neighbours.
 
     Cells are drawn without replacement until all have had their turn, then anew. Neighbours come
-    along so that a batch has edges: of cells drawn at random, hardly two are linked.
+    along so that a batch has edges: of cells drawn at random, hardly two are linked. A cell that
+    would be alone, as losses contrast cells with each other, gets the next one of the order.
 
     Parameters
     ----------
@@ -116,6 +117,8 @@ def sample_batches(adj: CSR, batch_size: int, *, seed: int) -> Iterator[NDArray[
             end = max(int(np.searchsorted(turn, before + batch_size, side="right")), start + 1)
             centres = order[start:end]
             around = np.setdiff1d(adj[centres].indices, centres)[: batch_size - len(centres)]
+            if len(centres) + len(around) == 1 < min(batch_size, n_obs):
+                around = order[[end % n_obs]]
             yield np.sort(np.concatenate([centres, around]))
             start = end
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scrcl._validate import InputError
+from scrcl.config import TrainConfig
 from scrcl.pl.colors import palette
 from scrcl.pl.style import FONT, new_figure
 
@@ -33,8 +34,8 @@ def training_curve(
     Parameters
     ----------
     history
-        One row per epoch: ``epoch`` (counted from 1 if absent) and any of ``total``, ``hea``,
-        ``ndc`` and ``cvc``.
+        One row per epoch: ``epoch`` (counted from 1 if absent) and any of ``total`` and the losses
+        (``hea``, ``ndc``, ``cvc``).
     best_epoch
         Epoch to mark, for instance the one with the smallest loss.
 
@@ -44,11 +45,12 @@ def training_curve(
         If there is no epoch or no known part.
     """
     table = pd.DataFrame(history)
-    parts = [part for part in _TITLES if part in table]
+    known = ["total", *TrainConfig().loss_weights]
+    parts = [part for part in known if part in table]
     if table.empty or not parts:
         msg = (
             f"history: got {len(table)} epochs of {list(table)}, wanted at least one epoch of "
-            f"some of {list(_TITLES)}. Pass Fit.history or history.csv."
+            f"some of {known}. Pass Fit.history or history.csv."
         )
         raise InputError(msg)
     epoch = table["epoch"] if "epoch" in table else pd.RangeIndex(1, len(table) + 1)
@@ -63,7 +65,7 @@ def training_curve(
             ax.set_yscale("log")
         if best_epoch is not None:
             ax.axvline(best_epoch, color="0.5", linestyle=":", linewidth=1, label="best epoch")
-        ax.set_title(_TITLES[part], fontsize=FONT + 2)
+        ax.set_title(_TITLES.get(part, part), fontsize=FONT + 2)
         ax.tick_params(labelsize=FONT)
         ax.spines[["top", "right"]].set_visible(False)
     for ax in axes[len(parts) :]:

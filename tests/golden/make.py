@@ -42,7 +42,10 @@ def train(net: ScRCLNet, case: dense.Case) -> list[list[float]]:
     trace = []
     for _ in range(N_STEPS):
         losses = dense.total(
-            dense.views(net, case), case.adj, TRAINING["temperature"], TRAINING["weights"]
+            dense.views(net, case),
+            case.adj,
+            TRAINING["temperature"],
+            dict(zip(dense.LOSSES, TRAINING["weights"], strict=True)),
         )
         trace.append(losses.tolist())
         adam.zero_grad()

@@ -14,9 +14,9 @@ from scrcl.config import DataConfig, ModelConfig, TrainConfig
 from scrcl.data.expression import log_expression
 from scrcl.data.prepare import Prepared, prepare
 from scrcl.markers import association_table, embedding_links, network_links
-from scrcl.nn.attribution import gene_pulls
+from scrcl.nn.attribution import gene_attributions
 from scrcl.nn.inputs import Inputs
-from scrcl.nn.model import ScRCLNet
+from scrcl.nn.network import ScRCLNet
 from scrcl.train import fit
 
 CLUSTERS = np.arange(45) % 3
@@ -55,7 +55,7 @@ def test_the_gradient_is_that_of_shifting_a_gene_in_all_cells_of_a_cluster(
     total = sum(closeness(model, moved, cluster, which) for cluster in range(3))
     expected = torch.autograd.grad(total, shift)[0]
 
-    found = gene_pulls(model, inputs, torch.from_numpy(CLUSTERS))[which].gradient
+    found = gene_attributions(model, inputs, torch.from_numpy(CLUSTERS))[which].gradient
 
     torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-12)
 
@@ -84,7 +84,7 @@ def test_asking_changes_neither_the_network_nor_the_random_state(
     np.testing.assert_array_equal(first.modules, second.modules)
     assert torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
-    assert not model.mlp.linear._forward_hooks
+    assert not model.MLP_encoder.layer1._forward_hooks
 
 
 def test_associations_are_shares(model: ScRCLNet, prepared: Prepared) -> None:

@@ -8,7 +8,7 @@ from sklearn.metrics import adjusted_rand_score
 from scrcl import InputError, ScRCL
 from scrcl.datasets import simulated_cells
 from scrcl.model import find_config
-from scrcl.nn.model import Views
+from scrcl.nn.network import Views
 from tests.conftest import freeze
 from tests.model.conftest import both, cells, small, tissue
 

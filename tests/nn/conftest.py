@@ -2,10 +2,11 @@
 
 import pytest
 
-from scrcl.nn import blocks
+from scrcl.nn import sparse
+from scrcl.nn.fast import blocks
 
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     monkeypatch.setattr(blocks, "CPU_BLOCK", 5)
-    monkeypatch.setattr(blocks, "CPU_COLUMNS", 4)
+    monkeypatch.setattr(sparse, "CPU_COLUMNS", 4)

@@ -1,5 +1,6 @@
 """The paper's formulas as they are written, dense and quadratic: the oracle for the fast code."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -75,15 +76,17 @@ def views(net: ScRCLNet, case: Case) -> Views:
     """The network without dropout, step by step, with the (n_obs, n_genes) projection."""
     w = dict(net.named_parameters())
     norm_adj = normalized(case.adj)
-    h1 = torch.relu(case.x0 @ w["mlp.linear.weight"].T + w["mlp.linear.bias"])
-    u = F.leaky_relu(norm_adj @ case.x1 @ w["gcn.conv1.weight"].T + w["gcn.conv1.bias"])
-    u = F.leaky_relu(norm_adj @ u @ w["gcn.conv2.weight"].T + w["gcn.conv2.bias"])
-    h2 = F.leaky_relu(u @ w["gcn.linear.weight"].T + w["gcn.linear.bias"])
-    messages = gene_operator(case.gene_adj) @ case.x0.T
-    genes = torch.relu(messages @ w["refine.conv.weight"].T + w["refine.conv.bias"])
-    z1, z2 = (
-        (h @ w["refine.projector.weight"].T + w["refine.projector.bias"]) @ genes for h in (h1, h2)
+    h1 = torch.relu(case.x0 @ w["MLP_encoder.layer1.weight"].T + w["MLP_encoder.layer1.bias"])
+    u = F.leaky_relu(
+        norm_adj @ case.x1 @ w["GNN_encoder.layer1.lin.weight"].T + w["GNN_encoder.layer1.bias"]
     )
+    u = F.leaky_relu(
+        norm_adj @ u @ w["GNN_encoder.layer2.lin.weight"].T + w["GNN_encoder.layer2.bias"]
+    )
+    h2 = F.leaky_relu(u @ w["GNN_encoder.layer3.weight"].T + w["GNN_encoder.layer3.bias"])
+    messages = gene_operator(case.gene_adj) @ case.x0.T
+    genes = torch.relu(messages @ w["gene_encoder.gcn.lin.weight"].T + w["gene_encoder.gcn.bias"])
+    z1, z2 = ((h @ w["projector.weight"].T + w["projector.bias"]) @ genes for h in (h1, h2))
     return Views(*(v / v.norm(dim=1, keepdim=True) for v in (h1, h2, z1, z2)))
 
 
@@ -111,15 +114,16 @@ def cross_view_consistency(z1: Tensor, z2: Tensor, adj: Tensor) -> Tensor:
     return (z1 @ z2.T - (adj + torch.eye(len(z1), dtype=adj.dtype))).square().mean()
 
 
-def total(
-    of: Views, adj: Tensor, temperature: float, weights: tuple[float, float, float]
-) -> Tensor:
-    """Return hea, ndc, cvc and their weighted sum."""
-    terms = torch.stack(
-        [
-            hybrid_alignment(of.e1, of.e2, temperature),
-            neighborhood_contrast(of.e1, of.e2, adj, temperature),
-            cross_view_consistency(of.z1, of.z2, adj),
-        ]
-    )
-    return torch.cat([terms, (terms * terms.new_tensor(weights)).sum()[None]])
+def total(of: Views, adj: Tensor, temperature: float, weights: Mapping[str, float]) -> Tensor:
+    """Return every loss and their weighted sum."""
+    terms = {name: loss(of, adj, temperature) for name, loss in LOSSES.items()}
+    weighted = sum(weights[name] * term for name, term in terms.items())
+    return torch.stack([*terms.values(), weighted])
+
+
+LOSSES = {
+    "hea": lambda of, _, temperature: hybrid_alignment(of.e1, of.e2, temperature),
+    "ndc": lambda of, adj, temperature: neighborhood_contrast(of.e1, of.e2, adj, temperature),
+    "cvc": lambda of, adj, _: cross_view_consistency(of.z1, of.z2, adj),
+}
+"""The definition of every loss of the registry, from views, dense graph and temperature."""

@@ -2,8 +2,9 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
+from scrcl.distributed import Processes
 from scrcl.nn import sparse_csr
-from scrcl.nn.world import World
+from scrcl.nn.sparse import symmetric_product
 from tests.nn import dense
 
 
@@ -12,15 +13,17 @@ def test_propagate_and_its_gradients_are_the_dense_product():
     x = dense.unit_rows(12, 5, seed=1).requires_grad_()
     csr = dense.to_csr(norm_adj)
 
-    torch.testing.assert_close(World().propagate(csr, x), norm_adj @ x)
-    assert gradcheck(lambda x: World().propagate(csr, x), x)
-    assert gradgradcheck(lambda x: World().propagate(csr, x), x)
+    torch.testing.assert_close(symmetric_product(csr, x, Processes()), norm_adj @ x)
+    assert gradcheck(lambda x: symmetric_product(csr, x, Processes()), x)
+    assert gradgradcheck(lambda x: symmetric_product(csr, x, Processes()), x)
 
 
 def test_propagate_never_asks_for_a_gradient_of_the_graph():
     csr = dense.to_csr(dense.random_case().adj)
 
-    World().propagate(csr, dense.unit_rows(12, 5, seed=1).requires_grad_()).sum().backward()
+    symmetric_product(
+        csr, dense.unit_rows(12, 5, seed=1).requires_grad_(), Processes()
+    ).sum().backward()
 
     assert not csr.requires_grad
     assert csr.grad is None

@@ -2,19 +2,23 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from scrcl.nn import Views
+from scrcl.config import TrainConfig
+from scrcl.distributed import Processes
+from scrcl.nn import Views, fast, pairwise
 from scrcl.nn.losses import (
+    LOSSES,
+    Step,
     combine,
     cross_view_consistency,
     hybrid_alignment,
     neighborhood_contrast,
 )
-from scrcl.nn.pairs import compare
 from tests.nn import dense
 from tests.nn.sizes import LargestTensor
 
 N_OBS, N_HIDDEN, N_LATENT = 12, 9, 4
-WEIGHTS = (1.0, 10.0, 2.0)
+WEIGHTS = {"hea": 1.0, "ndc": 10.0, "cvc": 2.0}
+compare = fast.compare
 
 
 def fast_hea(e1, e2, temperature):
@@ -132,9 +136,10 @@ def test_float32_stays_close_to_float64(spread):
         Views(*(view.float() for view in views)), adj.float(), temperature=0.1, weights=WEIGHTS
     )
 
-    for value, truth in zip(single, exact, strict=True):
+    assert list(single) == list(exact)
+    for name, value in single.items():
         assert value.dtype == torch.float32
-        assert value.item() == pytest.approx(truth.item(), rel=2e-5)
+        assert value.item() == pytest.approx(exact[name].item(), rel=2e-5)
 
 
 def test_losses_of_weight_zero_are_not_evaluated(embeddings, latents, adj):
@@ -142,22 +147,22 @@ def test_losses_of_weight_zero_are_not_evaluated(embeddings, latents, adj):
     csr = dense.to_csr(adj)
     everything = combine(views, csr, temperature=0.1, weights=WEIGHTS)
 
-    for index, name in enumerate(("hea", "ndc", "cvc")):
-        weights = tuple(0.0 if i == index else w for i, w in enumerate(WEIGHTS))
-        losses = combine(views, csr, temperature=0.1, weights=weights)
-        assert torch.isnan(getattr(losses, name))
-        rest = everything.total - WEIGHTS[index] * getattr(everything, name)
-        torch.testing.assert_close(losses.total, rest)
+    for name, weight in WEIGHTS.items():
+        losses = combine(views, csr, temperature=0.1, weights=WEIGHTS | {name: 0.0})
+        assert torch.isnan(losses[name])
+        rest = everything["total"] - weight * everything[name]
+        torch.testing.assert_close(losses["total"], rest)
 
 
 def test_a_single_loss_can_stand_alone(embeddings, latents, adj):
     csr = dense.to_csr(adj)
 
-    losses = combine(Views(*embeddings, *latents), csr, temperature=0.1, weights=(0.0, 0.0, 2.0))
+    views, alone = Views(*embeddings, *latents), {"hea": 0.0, "ndc": 0.0, "cvc": 2.0}
+    losses = combine(views, csr, temperature=0.1, weights=alone)
 
-    assert torch.isnan(losses.hea)
-    assert torch.isnan(losses.ndc)
-    torch.testing.assert_close(losses.total, 2 * cross_view_consistency(*latents, csr))
+    assert torch.isnan(losses["hea"])
+    assert torch.isnan(losses["ndc"])
+    torch.testing.assert_close(losses["total"], 2 * cross_view_consistency(*latents, csr))
 
 
 def test_no_step_of_the_losses_is_quadratic_in_the_number_of_cells():
@@ -169,6 +174,43 @@ def test_no_step_of_the_losses_is_quadratic_in_the_number_of_cells():
     rows = [dense.unit_rows(n_obs, n_hidden, seed=s).requires_grad_() for s in range(4)]
 
     with LargestTensor() as largest:
-        combine(Views(*rows), adj, temperature=0.1, weights=WEIGHTS).total.backward()
+        combine(Views(*rows), adj, temperature=0.1, weights=WEIGHTS, compare=compare)[
+            "total"
+        ].backward()
 
     assert largest.numel == n_obs * n_hidden
+
+
+@pytest.mark.parametrize("compare", [fast.compare, pairwise.compare], ids=["fast", "plain"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_of_the_registry_is_its_dense_definition(
+    embeddings, latents, adj, name, compare
+):
+    views = Views(*embeddings, *latents)
+    step = Step(views=views, adj=dense.to_csr(adj), temperature=0.3, compare=compare)
+    found, defined = LOSSES[name].evaluate(step), dense.LOSSES[name](views, adj, 0.3)
+
+    torch.testing.assert_close(found, defined, rtol=1e-11, atol=0)
+    torch.testing.assert_close(
+        *(torch.autograd.grad(v, views, materialize_grads=True) for v in (found, defined)),
+        rtol=1e-9,
+        atol=1e-12,
+    )
+
+
+def test_every_loss_has_a_weight_in_the_configuration_and_a_definition():
+    assert list(TrainConfig().loss_weights) == list(LOSSES) == list(dense.LOSSES)
+
+
+@pytest.mark.parametrize("linked", [True, False])
+@pytest.mark.parametrize("temperature", [0.05, 1.0])
+def test_the_fast_comparison_is_the_plain_one(embeddings, adj, linked, temperature):
+    csr = dense.to_csr(adj) if linked else None
+    found = []
+    for compare in (fast.compare, pairwise.compare):
+        pairs = compare(*embeddings, csr, temperature=temperature, processes=Processes(n_obs=N_OBS))
+        values = [part for part in pairs if part is not None]
+        pull = sum((torch.linspace(-1, 1, N_OBS).double() * part).sum() for part in values)
+        found.append((values, gradients(pull, embeddings)))
+    assert len(found[0][0]) == 5 + linked
+    torch.testing.assert_close(*found, rtol=1e-10, atol=1e-10)

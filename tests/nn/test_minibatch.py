@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 
 import numpy as np
@@ -5,13 +6,16 @@ import pytest
 import scipy.sparse as sp
 import torch
 
+from scrcl._validate import InputError
 from scrcl.config import DataConfig, ModelConfig, TrainConfig
 from scrcl.data.graph import gene_graph, knn_graph, normalized_adjacency, normalized_gene_graph
 from scrcl.data.prepare import build_inputs
 from scrcl.methods.network_based import joint_views
+from scrcl.nn import network
+from scrcl.nn.batches import FullBatch, MiniBatches
+from scrcl.nn.encode import encode
 from scrcl.nn.inputs import Inputs
 from scrcl.nn.minibatch import SparseInputs, sample_batches
-from scrcl.nn.source import FullBatch, MiniBatches
 from scrcl.train import Trainer, fit
 
 CPU = torch.device("cpu")
@@ -80,13 +84,13 @@ def test_embedding_block_by_block_is_embedding_in_one_go(x, adj, sparse, monkeyp
     monkeypatch.setattr("scrcl.nn.minibatch.BLOCK", 17)
     model = model_of(x)
     others = {name: value * 0.5 for name, value in model.named_parameters()}
-    batches = MiniBatches(sparse, 30, seed=0, device=CPU)
-    full = FullBatch(build_inputs(x, adj, CFG), CPU)
+    full = build_inputs(x, adj, CFG)
     before = {name: value.clone() for name, value in model.named_parameters()}
     for parameters in ({}, others):
-        with torch.no_grad():
-            found = batches.views(model, parameters)
-            torch.testing.assert_close(found, full.views(model, parameters))
+        other = copy.deepcopy(model)
+        other.load_state_dict(parameters, strict=False)
+        found = encode(other, sparse)
+        torch.testing.assert_close(found, encode(other, full))
         halves = joint_views(found, "e")
         assert np.array_equal(halves, np.hstack([found.e1.numpy(), found.e2.numpy()]))
         assert np.shares_memory(halves, found.e1.numpy())
@@ -96,7 +100,7 @@ def test_embedding_block_by_block_is_embedding_in_one_go(x, adj, sparse, monkeyp
 
 def test_losses_of_a_batch_of_all_cells_are_those_of_all_cells(x, adj, sparse, monkeypatch):
     model = model_of(x)
-    monkeypatch.setattr("scrcl.nn.source.sample_batches", lambda *_, **__: iter([np.arange(60)]))
+    monkeypatch.setattr("scrcl.nn.batches.sample_batches", lambda *_, **__: iter([np.arange(60)]))
     batches = MiniBatches(sparse, 60, seed=0, device=CPU)
     mine = Trainer(model, batches, TRAIN, 0.1).losses()
     other = Trainer(model, FullBatch(build_inputs(x, adj, CFG), CPU), TRAIN, 0.1).losses()
@@ -149,3 +153,59 @@ def test_half_precision_moves_the_losses_a_little_and_the_final_embedding_is_who
     assert whole.history != half.history
     for mine, other in zip(whole.history, half.history, strict=True):
         assert mine["total"] == pytest.approx(other["total"], rel=0.03)
+
+
+@pytest.mark.parametrize("size", [2, 3, 7])
+def test_no_batch_is_one_cell_alone(size):
+    lonely = sp.csr_matrix((9, 9), dtype=np.float32)  # no cell has a neighbour
+    batches = sample_batches(lonely, size, seed=0)
+    seen = np.zeros(9, dtype=int)
+    for _ in range(30):
+        batch = next(batches)
+        assert 2 <= len(np.unique(batch)) == len(batch) <= size
+        seen[batch] += 1
+    assert (seen > 0).all()
+
+
+def test_training_with_isolated_cells_in_small_batches_stays_finite(sparse):
+    cut = sp.csr_matrix(sparse.adj.shape, dtype=np.float32)
+    inputs = sparse._replace(adj=cut, norm_adj=sp.identity(60, dtype=np.float32, format="csr"))
+    few = dataclasses.replace(TRAIN, batch_size=2, n_epochs=40)
+    history = fit(inputs, MODEL, few, n_latent=4, seed=2, device=CPU).history
+    assert np.isfinite([row["total"] for row in history]).all()
+
+
+def test_batches_of_one_cell_are_refused_before_training(sparse):
+    with pytest.raises(InputError, match=r"train\.batch_size: got 1, wanted"):
+        MiniBatches(sparse, 1, seed=0, device=CPU)
+
+
+def test_the_graph_of_a_batch_is_normalised_as_pyg_does(sparse):
+    pyg = network.import_pyg()
+    cells = np.arange(0, 60, 2)
+    batch = sparse.batch(cells)
+    edges, weights = pyg.nn.conv.gcn_conv.gcn_norm(
+        pyg.utils.from_scipy_sparse_matrix(sparse.adj[cells][:, cells])[0], num_nodes=len(cells)
+    )
+    ours = batch.norm_adj.to_dense()
+    assert len(weights) == len(batch.norm_adj.values())
+    torch.testing.assert_close(ours[edges[0], edges[1]], weights)
+
+
+def test_training_without_the_fast_step_is_the_same_up_to_rounding(x, adj, sparse):
+    cfg = dataclasses.replace(TRAIN, n_epochs=5)
+    dropped = dataclasses.replace(MODEL, dropout=0.3)
+    for inputs in (build_inputs(x, adj, CFG), sparse):
+        fast, plain = (
+            fit(
+                inputs,
+                dropped,
+                dataclasses.replace(cfg, fast_step=on),
+                n_latent=4,
+                seed=2,
+                device=CPU,
+            )
+            for on in (True, False)
+        )
+        for mine, other in zip(fast.history, plain.history, strict=True):
+            assert mine == pytest.approx(other, rel=1e-4)

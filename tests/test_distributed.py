@@ -9,7 +9,8 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from scrcl.config import ModelConfig, TrainConfig
-from scrcl.nn.world import World
+from scrcl.distributed import Processes
+from scrcl.nn.dropout import dropout_mask
 from scrcl.seed import seeded
 from scrcl.train import fit
 from tests.nn import dense
@@ -59,25 +60,25 @@ def test_processes_together_find_what_one_finds_alone(tmp_path, size):
 
 @pytest.mark.parametrize(("n_obs", "size"), [(13, 1), (13, 3), (3, 3), (100, 7)])
 def test_every_cell_belongs_to_one_process_and_all_have_about_as_many(n_obs, size):
-    rows = [np.arange(n_obs)[World(rank, size, n_obs).rows] for rank in range(size)]
+    rows = [np.arange(n_obs)[Processes(rank, size, n_obs).rows] for rank in range(size)]
     np.testing.assert_array_equal(np.concatenate(rows), np.arange(n_obs))
     lengths = [len(own) for own in rows]
     assert max(lengths) - min(lengths) <= 1
 
 
 def test_a_process_alone_hears_itself():
-    world = World(n_obs=4)
+    processes = Processes(n_obs=4)
     x = torch.arange(8.0).reshape(4, 2)
-    assert world.total(x) is x
-    assert world.gather(x) is x
-    assert dataclasses.astuple(world) == (0, 1, 4)
+    assert processes.total(x) is x
+    assert processes.gather(x) is x
+    assert dataclasses.astuple(processes) == (0, 1, 4)
 
 
 @pytest.mark.parametrize("probability", [0.05, 0.3, 0.9])
 def test_dropout_keeps_each_entry_as_often_as_it_should(probability):
     with seeded(1):
-        kept = World(n_obs=999).dropout_mask(999, 501, probability, CPU)
-        other = World(n_obs=999).dropout_mask(999, 501, probability, CPU)
+        kept = dropout_mask(torch.empty(999, 501), probability, Processes(n_obs=999))
+        other = dropout_mask(torch.empty(999, 501), probability, Processes(n_obs=999))
     assert kept.shape == (999, 501)
     sigma = (probability * (1 - probability) / kept.numel()) ** 0.5
     assert kept.double().mean().item() == pytest.approx(1 - probability, abs=5 * sigma)
@@ -89,18 +90,19 @@ def test_dropout_keeps_each_entry_as_often_as_it_should(probability):
 
 def test_processes_draw_the_rows_that_one_draws_alone():
     with seeded(1):
-        alone = World(n_obs=10).dropout_mask(10, 7, 0.3, CPU)
+        alone = dropout_mask(torch.empty(10, 7), 0.3, Processes(n_obs=10))
     parts = []
     for rank in range(3):
-        world = World(rank, 3, 10)
+        processes = Processes(rank, 3, 10)
+        n_own = processes.rows.stop - processes.rows.start
         with seeded(1):
-            parts.append(world.dropout_mask(world.rows.stop - world.rows.start, 7, 0.3, CPU))
+            parts.append(dropout_mask(torch.empty(n_own, 7), 0.3, processes))
     assert torch.equal(torch.cat(parts), alone)
 
 
 def test_no_dropout_draws_nothing():
     with seeded(1):
-        assert World(n_obs=10).dropout_mask(10, 7, 0.0, CPU) is None
+        assert dropout_mask(torch.empty(10, 7), 0.0, Processes(n_obs=10)) is None
         first = torch.rand(1)
     with seeded(1):
         assert torch.equal(torch.rand(1), first)

@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from scrcl.nn.blocks import precision_of, product, row_blocks
-from scrcl.nn.world import World
+from scrcl.distributed import Processes
+from scrcl.nn.fast.blocks import precision_of, product, row_blocks
+from scrcl.nn.network import LEAK
+from scrcl.nn.sparse import product_by_columns, symmetric_product
 
-LEAK = 0.01
-"""Slope of LeakyReLU below 0."""
 _SHORTEST = 1e-12
 """Rows shorter than this are divided by it, as torch does."""
 
@@ -25,7 +25,7 @@ _SHORTEST = 1e-12
 def unit_layer(
     x: Float[Tensor, "n_obs n_in"],
     weight: Float[Tensor, "n_out n_in"],
-    bias: Float[Tensor, "..."],
+    bias: Float[Tensor, " n_out"],
     *,
     slope: float,
 ) -> tuple[Float[Tensor, "n_obs n_out"], Float[Tensor, "n_obs 1"]]:
@@ -33,8 +33,6 @@ def unit_layer(
 
     Parameters
     ----------
-    bias
-        (n_out,), or (n_obs, n_out) for one of each cell.
     slope
         Of the activation below 0: 0 is ReLU.
 
@@ -48,12 +46,12 @@ def unit_layer(
 def graph_layers(
     ax: Float[Tensor, "n_obs n_in"],
     norm_adj: Float[Tensor, "n_obs n_all"],
-    first: tuple[Float[Tensor, "n_mid n_in"], Float[Tensor, "..."]],
+    first: tuple[Float[Tensor, "n_mid n_in"], Float[Tensor, " n_mid"]],
     second: tuple[Float[Tensor, "n_out n_mid"], Float[Tensor, " n_out"]],
     *,
     kept: Bool[Tensor, "n_obs n_out"] | None,
     scale: float,
-    world: World,
+    processes: Processes,
 ) -> Float[Tensor, "n_obs n_out"]:
     """Two graph convolutions: ``u = act(ax W1^T + b1)``, ``drop(act(S u W2^T + b2))``.
 
@@ -64,13 +62,13 @@ def graph_layers(
     norm_adj
         S, symmetric and constant.
     first, second
-        Weight and bias of each; the first bias may be one of each cell, (n_obs, n_mid).
+        Weight and bias of each.
     kept, scale
         Which entries dropout keeps (None: all), and what those are multiplied by.
-    world
-        The processes that have the other cells.
+    processes
+        Those that have the other cells.
     """
-    constants = (kept, scale, world, precision_of(ax))
+    constants = (kept, scale, processes, precision_of(ax))
     return _GraphLayers.apply(ax, norm_adj, *first, *second, *constants)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -95,7 +93,7 @@ class _UnitLayer(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         e, length = x.new_empty(len(x), len(weight)), x.new_empty(len(x), 1)
         for rows in row_blocks(x):
-            h = _activate(_affine(x[rows], weight, _of(bias, rows), precision), slope)
+            h = _activate(_affine(x[rows], weight, bias, precision), slope)
             length[rows] = torch.linalg.vector_norm(h, dim=1, keepdim=True).clamp_min_(_SHORTEST)
             torch.div(h, length[rows], out=e[rows])
         ctx.save_for_backward(x, weight, bias, e, length)
@@ -115,7 +113,7 @@ class _UnitLayer(torch.autograd.Function):
             stretch.masked_fill_(length[rows] <= _SHORTEST, 0)
             g = torch.addcmul(g, own, stretch).div_(length[rows])
             g = _back_through(g, own, ctx.slope)
-            _add(by_bias, g, rows)
+            by_bias += g.sum(0)
             by_weight += product(g.T, x[rows].T, ctx.precision)
             if by_x is not None:
                 by_x[rows] = product(g, weight.T, ctx.precision)
@@ -136,21 +134,21 @@ class _GraphLayers(torch.autograd.Function):
         bias2: Tensor,
         kept: Tensor | None,
         scale: float,
-        world: World,
+        processes: Processes,
         precision: torch.dtype,
     ) -> Tensor:
         u = ax.new_empty(len(ax), len(weight1))
         mixed = ax.new_empty(len(ax), len(weight2))
         for rows in row_blocks(ax):
-            u[rows] = _activate(_affine(ax[rows], weight1, _of(bias1, rows), precision), LEAK)
+            u[rows] = _activate(_affine(ax[rows], weight1, bias1, precision), LEAK)
             mixed[rows] = product(u[rows], weight2, precision)
-        out = world.propagate(norm_adj, mixed)
+        out = symmetric_product(norm_adj, mixed, processes)
         for rows in row_blocks(ax):
             _activate(out[rows].add_(bias2), LEAK)
             if kept is not None:
                 out[rows].mul_(kept[rows]).mul_(scale)
         ctx.save_for_backward(ax, norm_adj, weight1, bias1, weight2, u, out, kept)
-        ctx.scale, ctx.world, ctx.precision = scale, world, precision
+        ctx.scale, ctx.processes, ctx.precision = scale, processes, precision
         return out
 
     @staticmethod
@@ -160,19 +158,19 @@ class _GraphLayers(torch.autograd.Function):
         by_weight1, by_bias1 = torch.zeros_like(weight1), torch.zeros_like(bias1)
         by_weight2, by_bias2 = torch.zeros_like(weight2), grad.new_empty(len(weight2))
 
-        def by_mixed_rows(columns: slice) -> Tensor:
+        def by_mixed_columns(columns: slice) -> Tensor:
             g = _back_through(grad[:, columns], out[:, columns], LEAK)
             if kept is not None:
                 g.mul_(kept[:, columns]).mul_(ctx.scale)
             by_bias2[columns] = g.sum(0)
             return g
 
-        by_mixed = ctx.world.mix(norm_adj, by_mixed_rows, len(weight2))
+        by_mixed = product_by_columns(norm_adj, by_mixed_columns, len(weight2), ctx.processes)
         by_ax = torch.empty_like(ax) if ctx.needs_input_grad[0] else None
         for rows in row_blocks(grad):
             by_weight2 += product(by_mixed[rows].T, u[rows].T, ctx.precision)
             g = _back_through(product(by_mixed[rows], weight2.T, ctx.precision), u[rows], LEAK)
-            _add(by_bias1, g, rows)
+            by_bias1 += g.sum(0)
             by_weight1 += product(g.T, ax[rows].T, ctx.precision)
             if by_ax is not None:
                 by_ax[rows] = product(g, weight1.T, ctx.precision)
@@ -220,15 +218,3 @@ def _back_through(grad: Tensor, activated: Tensor, slope: float) -> Tensor:
 
 def _drop(x: Tensor, kept: Tensor | None, rows: slice) -> Tensor:
     return x if kept is None else x * kept[rows]
-
-
-def _of(bias: Tensor, rows: slice) -> Tensor:
-    """Bias of some cells, be it one for all or one of each."""
-    return bias if bias.ndim == 1 else bias[rows]
-
-
-def _add(by_bias: Tensor, g: Tensor, rows: slice) -> None:
-    if by_bias.ndim == 1:
-        by_bias += g.sum(0)
-    else:
-        by_bias[rows] = g

@@ -1,13 +1,15 @@
 """The layers against plain torch."""
 
+import types
+
 import pytest
 import torch
 from torch.autograd import gradcheck
 from torch.nn import functional as F
 
-from scrcl.nn import blocks
-from scrcl.nn.layers import dropped_product, graph_layers, unit_layer
-from scrcl.nn.world import World
+from scrcl.distributed import Processes
+from scrcl.nn.fast import blocks
+from scrcl.nn.fast.layers import dropped_product, graph_layers, unit_layer
 from tests.nn import dense
 
 N_OBS, N_IN, N_MID, N_OUT = 8, 5, 4, 6
@@ -38,12 +40,11 @@ def unit_rows(h):
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.01])
-@pytest.mark.parametrize("bias", [(N_OUT,), (N_OBS, N_OUT)], ids=["of all", "of each cell"])
-def test_a_layer_of_unit_rows_is_that_of_torch(slope, bias):
+def test_a_layer_of_unit_rows_is_that_of_torch(slope):
     same_values_and_gradients(
         lambda x, w, b: unit_layer(x, w, b, slope=slope),
         lambda x, w, b: unit_rows(F.leaky_relu(x @ w.T + b, slope)),
-        variables((N_OBS, N_IN), (N_OUT, N_IN), bias),
+        variables((N_OBS, N_IN), (N_OUT, N_IN), (N_OUT,)),
     )
 
 
@@ -74,8 +75,7 @@ def test_relu_gives_no_negative_zeros():
 
 
 @pytest.mark.parametrize("dropped", [False, True])
-@pytest.mark.parametrize("bias", [(N_MID,), (N_OBS, N_MID)], ids=["of all", "of each cell"])
-def test_graph_layers_are_those_of_torch(dropped, bias):
+def test_graph_layers_are_those_of_torch(dropped):
     norm_adj = dense.random_case(N_OBS).adj + torch.eye(N_OBS, dtype=torch.float64)
     kept = numbers(N_OBS, N_OUT, seed=7) > 0 if dropped else None
     scale = 2.0 if dropped else 1.0
@@ -86,10 +86,10 @@ def test_graph_layers_are_those_of_torch(dropped, bias):
         return out * kept * scale if dropped else out
 
     def ours(ax, w1, b1, w2, b2):
-        csr, world = dense.to_csr(norm_adj), World(n_obs=N_OBS)
-        return graph_layers(ax, csr, (w1, b1), (w2, b2), kept=kept, scale=scale, world=world)
+        csr, alone = dense.to_csr(norm_adj), Processes(n_obs=N_OBS)
+        return graph_layers(ax, csr, (w1, b1), (w2, b2), kept=kept, scale=scale, processes=alone)
 
-    shapes = ((N_OBS, N_IN), (N_MID, N_IN), bias, (N_OUT, N_MID), (N_OUT,))
+    shapes = ((N_OBS, N_IN), (N_MID, N_IN), (N_MID,), (N_OUT, N_MID), (N_OUT,))
     same_values_and_gradients(ours, plain, variables(*shapes))
 
 
@@ -116,8 +116,22 @@ def test_products_in_single_precision_are_exact_to_its_digits(transposed):
     assert torch.equal(found, blocks.product(x, weight, torch.float32))
 
 
+@pytest.mark.parametrize(
+    ("vendor", "there", "expected"),
+    [("AuthenticAMD", True, True), ("GenuineIntel", True, False), ("AuthenticAMD", False, False)],
+)
+def test_onednn_multiplies_where_mkl_is_slow_and_the_operator_there(
+    monkeypatch, vendor, there, expected
+):
+    operators = types.SimpleNamespace(**({"_linear_pointwise": None} if there else {}))
+    monkeypatch.setattr(torch.ops, "mkldnn", operators)
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
+    monkeypatch.setattr(blocks, "cpu_vendor", lambda: vendor)
+    assert blocks.prefers_onednn.__wrapped__() is expected
+
+
 def test_products_without_onednn_are_those_of_torch(monkeypatch):
-    monkeypatch.setattr(blocks, "_HAS_ONEDNN", False)
+    monkeypatch.setattr(blocks, "prefers_onednn", lambda: False)
     x, weight = numbers(30, 7, seed=0).float(), numbers(20, 7, seed=1).float()
     assert torch.equal(blocks.product(x, weight, torch.float32), F.linear(x, weight))
 
