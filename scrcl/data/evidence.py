@@ -207,18 +207,20 @@ def _by_structure(look: Look) -> Conclusion | None:
     """Conclude from multiples of a count in each row, and from equal sums of the rows."""
     found = [_multiples(look.smallest, undo) for undo in UNDO]
     alike = [_spike(look.sums[:, i]) for i in range(len(UNDO))]
-    chosen: int | None = int(np.argmax([multiples.speak.sum() for multiples in found]))
-    speak = found[chosen].speak
+    best = int(np.argmax([multiples.speak.sum() for multiples in found]))
+    speak = found[best].speak
+    chosen: int | None = best
     if speak.sum() >= _MIN_ROWS:
-        mixed = _other_rows(look, found, alike, chosen)
-        if mixed is None and speak.sum() < 0.5 * found[chosen].could_speak.sum():
+        if mixed := _other_rows(look, found, alike, best):
+            return mixed
+        if speak.sum() < 0.5 * found[best].could_speak.sum():
             return None
     elif several := _several_spikes(alike):
-        mixed = _mixed(look, several)
+        return _mixed(look, several)
     else:
-        mixed, chosen = None, _by_pairs(found, alike)
-    if mixed is not None or chosen is None:
-        return mixed
+        chosen = _by_pairs(found, alike)
+    if chosen is None:
+        return None
     return _structured(look, chosen, found[chosen], alike[chosen])
 
 
@@ -370,7 +372,7 @@ def _spike(totals: Array, tolerance: float = _SAME_TOTAL) -> NDArray[np.bool_]:
     ordered = np.sort(logs[usable])
     ends = np.searchsorted(ordered, ordered + tolerance, side="right")
     start = int(np.argmax(ends - np.arange(len(ordered))))
-    near = np.abs(logs - ordered[start : ends[start]].mean()) <= tolerance
+    near: NDArray[np.bool_] = np.abs(logs - ordered[start : ends[start]].mean()) <= tolerance
     return near & usable
 
 

@@ -206,8 +206,8 @@ def _refusal(adata: AnnData, refused: list[tuple[str, Conclusion]]) -> str:
     if about.open:
         return f"{source}: got {about.text}, {wanted}. {_ANSWER}."
     also = " and ".join(name for name, _ in refused[1:])
-    where = f"{source} (and of no use: {also})" if also else source
-    return f"{where}: got {about.text}, {wanted}. {about.advice}"
+    what = f"{source} (and of no use: {also})" if also else source
+    return f"{what}: got {about.text}, {wanted}. {about.advice}"
 
 
 def _by_column(adata: AnnData, groups: list[NDArray[np.intp]]) -> list[str] | None:
