@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -37,7 +38,7 @@ class Undo(NamedTuple):
     inverse: Callable[[Array], Array]
     slope: Callable[[Array], Array]  # of the inverse
     kind: Kind | None  # ``None``: known, and of no use
-    base: float = np.e
+    base: float = math.e
 
 
 _LN2, _LN10 = np.log(2.0), np.log(10.0)
