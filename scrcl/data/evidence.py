@@ -9,6 +9,7 @@ cell, so cells of different kinds in one matrix are found, too.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -72,7 +73,7 @@ class Conclusion:
 
     kind: Kind | None
     text: str
-    base: float = np.e
+    base: float = math.e
     total: float | None = None
     thin: bool = False
     said: bool = False
@@ -207,18 +208,20 @@ def _by_structure(look: Look) -> Conclusion | None:
     """Conclude from multiples of a count in each row, and from equal sums of the rows."""
     found = [_multiples(look.smallest, undo) for undo in UNDO]
     alike = [_spike(look.sums[:, i]) for i in range(len(UNDO))]
-    chosen: int | None = int(np.argmax([multiples.speak.sum() for multiples in found]))
-    speak = found[chosen].speak
+    best = int(np.argmax([multiples.speak.sum() for multiples in found]))
+    speak = found[best].speak
+    chosen: int | None = best
     if speak.sum() >= _MIN_ROWS:
-        mixed = _other_rows(look, found, alike, chosen)
-        if mixed is None and speak.sum() < 0.5 * found[chosen].could_speak.sum():
+        if mixed := _other_rows(look, found, alike, best):
+            return mixed
+        if speak.sum() < 0.5 * found[best].could_speak.sum():
             return None
     elif several := _several_spikes(alike):
-        mixed = _mixed(look, several)
+        return _mixed(look, several)
     else:
-        mixed, chosen = None, _by_pairs(found, alike)
-    if mixed is not None or chosen is None:
-        return mixed
+        chosen = _by_pairs(found, alike)
+    if chosen is None:
+        return None
     return _structured(look, chosen, found[chosen], alike[chosen])
 
 
@@ -330,7 +333,7 @@ def _structured(
     if undo.kind != "log":
         text = of if undo.kind == "linear" else f"{undo.name} of {of}"
         return Conclusion(kind=undo.kind, text=text, total=total)
-    text = f"{undo.name} of {of}{', natural log' if undo.base == np.e else ''}"
+    text = f"{undo.name} of {of}{', natural log' if undo.base == math.e else ''}"
     return Conclusion(kind="log", text=text, base=undo.base, total=total)
 
 
@@ -370,7 +373,7 @@ def _spike(totals: Array, tolerance: float = _SAME_TOTAL) -> NDArray[np.bool_]:
     ordered = np.sort(logs[usable])
     ends = np.searchsorted(ordered, ordered + tolerance, side="right")
     start = int(np.argmax(ends - np.arange(len(ordered))))
-    near = np.abs(logs - ordered[start : ends[start]].mean()) <= tolerance
+    near: NDArray[np.bool_] = np.abs(logs - ordered[start : ends[start]].mean()) <= tolerance
     return near & usable
 
 
@@ -439,7 +442,7 @@ def _scaled(look: Look) -> Conclusion | None:
 def _base(look: Look) -> float:
     """Guess the base if nothing tells it: 2 where e would mean impossibly large totals."""
     natural, binary = look.sums[:, 0].max(), look.sums[:, 1].max()
-    return 2.0 if natural > _LARGEST_TOTAL >= binary else np.e
+    return 2.0 if natural > _LARGEST_TOTAL >= binary else math.e
 
 
 def _by_shape(look: Look, *, hint: Kind | None, base: float) -> Conclusion:
@@ -467,10 +470,10 @@ def _by_shape(look: Look, *, hint: Kind | None, base: float) -> Conclusion:
         return Conclusion(kind=None, text=text, open=True)
     text = {
         "counts": "counts with decimals, as expected or corrected counts are",
-        "log": f"logarithms, taken as {'natural ones' if base == np.e else f'to base {base:g}'}",
+        "log": f"logarithms, taken as {'natural ones' if base == math.e else f'to base {base:g}'}",
         "linear": "linear values with decimals, as RPKM and corrected counts are",
     }[kind]
-    return Conclusion(kind=kind, text=text, base=base if is_log else np.e, thin=hint != kind)
+    return Conclusion(kind=kind, text=text, base=base if is_log else math.e, thin=hint != kind)
 
 
 def _much_smaller(look: Look, used: NDArray[np.bool_]) -> NDArray[np.bool_] | None:

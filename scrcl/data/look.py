@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -37,7 +38,7 @@ class Undo(NamedTuple):
     inverse: Callable[[Array], Array]
     slope: Callable[[Array], Array]  # of the inverse
     kind: Kind | None  # ``None``: known, and of no use
-    base: float = np.e
+    base: float = math.e
 
 
 _LN2, _LN10 = np.log(2.0), np.log(10.0)
@@ -112,8 +113,9 @@ def _look_at_block(X: Any, share: float) -> Look:
 def _parts(X: Any) -> Iterator[tuple[slice, CSR]]:
     """Rows, some at a time, as CSR."""
     n_obs, n_vars = X.shape
-    X = X.tocsr() if sp.issparse(X) else X
-    n_values = X.nnz if sp.issparse(X) else n_obs * n_vars
+    is_sparse = bool(sp.issparse(X))
+    X = X.tocsr() if is_sparse else X
+    n_values = X.nnz if is_sparse else n_obs * n_vars
     step = max(1, int(_CHUNK * n_obs / max(n_values, 1)))
     for start in range(0, max(n_obs, 1), step):
         rows = slice(start, start + step)
@@ -153,15 +155,12 @@ def _look_at_part(part: CSR, sampled: NDArray[np.bool_]) -> Look:
     n_bad = int(values.size - np.isfinite(values).sum()) if is_float else 0
     some = n_bad == 0 and values.size > 0
     with_decimals = _with_decimals(values) if some and is_float else np.zeros(values.size, bool)
-    is_whole = np.ones(n_obs, dtype=bool)
-    if with_decimals.any():
-        is_whole = np.add.reduceat(with_decimals, part.indptr[:-1].clip(max=values.size - 1)) == 0
-        is_whole[np.diff(part.indptr) == 0] = True
+    rows = np.repeat(np.arange(n_obs), np.diff(part.indptr))
+    is_whole = np.bincount(rows[with_decimals], minlength=n_obs) == 0
     high = float(values.max()) if some else 0.0
     small = some and high <= MAX_LOG
     weights = values.astype(np.float64) if some else np.zeros(values.size)
-    rows = np.repeat(np.arange(n_obs), np.diff(part.indptr))
-    totals = np.bincount(rows, weights, n_obs)
+    totals = _sums(rows, weights, n_obs)
     if not (small and is_whole.all()):
         weights[is_whole[rows]] = 0.0
     is_needed = bool(weights.any())
@@ -176,12 +175,14 @@ def _look_at_part(part: CSR, sampled: NDArray[np.bool_]) -> Look:
         has_one=np.bincount(rows[values == 1], minlength=n_obs) > 0,
         largest=np.asarray(part.max(1).toarray(), np.float64).ravel() if some else np.zeros(n_obs),
         totals=totals,
-        gene_sums=np.bincount(part.indices, weights, n_vars) if is_needed else np.zeros(n_vars),
-        gene_squares=np.bincount(part.indices, weights**2, n_vars)
-        if is_needed
-        else np.zeros(n_vars),
+        gene_sums=_sums(part.indices, weights, n_vars) if is_needed else np.zeros(n_vars),
+        gene_squares=_sums(part.indices, weights**2, n_vars) if is_needed else np.zeros(n_vars),
         **_closely(part, np.flatnonzero(sampled & ~is_whole & (low >= 0))),
     )
+
+
+def _sums(places: NDArray[np.integer], weights: Array, n: int) -> Array:
+    return np.asarray(np.bincount(places, weights, n), dtype=np.float64)
 
 
 def _with_decimals(values: NDArray[np.floating]) -> NDArray[np.bool_]:

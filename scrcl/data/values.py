@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -34,10 +35,10 @@ _OTHER_COUNTS = (
     "cellbendercounts",
 )  # fmt: skip
 _SAID: dict[str, tuple[Kind, float]] = {
-    "counts": ("counts", np.e),
-    "log": ("log", np.e),
+    "counts": ("counts", math.e),
+    "log": ("log", math.e),
     "log2": ("log", 2.0),
-    "linear": ("linear", np.e),
+    "linear": ("linear", math.e),
 }
 _ANSWER = "Say what they are with values='counts', 'log', 'log2' or 'linear' (--values)"
 _MAX_NAMES = 10  # of a column of obs that a message gives
@@ -55,7 +56,7 @@ class Values(NamedTuple):
     @property
     def line(self) -> str:
         """What was concluded, in one line."""
-        natural = ", brought to natural logs" if self.about.base != np.e else ""
+        natural = ", brought to natural logs" if self.about.base != math.e else ""
         is_doubtful = self.about.thin and not self.about.said
         thin = " (there is little to tell them by; values=, --values overrules)"
         return f"{self.source}: {self.about.text}{natural}{thin if is_doubtful else ''}"
@@ -124,7 +125,7 @@ def as_csr(X: Any) -> CSR:
 
 
 def _natural(X: CSR, base: float) -> CSR:
-    natural: CSR = X if base == np.e else X * np.float32(np.log(base))
+    natural: CSR = X if base == math.e else X * np.float32(np.log(base))
     return natural
 
 
@@ -183,7 +184,7 @@ def _hint(adata: AnnData, source: str) -> tuple[Kind | None, float | None]:
     if "log1p" not in adata.uns:
         return None, None
     base = adata.uns["log1p"].get("base")
-    return "log", np.e if base is None else float(base)
+    return "log", math.e if base is None else float(base)
 
 
 def _refusal(adata: AnnData, refused: list[tuple[str, Conclusion]]) -> str:
@@ -206,8 +207,8 @@ def _refusal(adata: AnnData, refused: list[tuple[str, Conclusion]]) -> str:
     if about.open:
         return f"{source}: got {about.text}, {wanted}. {_ANSWER}."
     also = " and ".join(name for name, _ in refused[1:])
-    where = f"{source} (and of no use: {also})" if also else source
-    return f"{where}: got {about.text}, {wanted}. {about.advice}"
+    what = f"{source} (and of no use: {also})" if also else source
+    return f"{what}: got {about.text}, {wanted}. {about.advice}"
 
 
 def _by_column(adata: AnnData, groups: list[NDArray[np.intp]]) -> list[str] | None:

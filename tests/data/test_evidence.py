@@ -180,3 +180,10 @@ def test_nothing_is_changed():
     X = sp.csr_matrix(LOG)
     X.data.flags.writeable = False
     conclude(X)
+
+
+def test_empty_rows_at_the_end_hide_nothing():
+    X = np.vstack([COUNTS[:40], np.zeros((5, 200))])
+    X[39, -1] += 0.5
+    assert not look.look_at(sp.csr_matrix(X)).is_whole[39]
+    assert look.look_at(sp.csr_matrix(X)).is_whole.sum() == 44
