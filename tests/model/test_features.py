@@ -44,7 +44,7 @@ def test_each_of_two_genes_of_one_name_has_its_own_association():
     genes = cells(45)
     genes.var_names = ["same", *genes.var_names[1:5], "same", *genes.var_names[6:]]
     model = ScRCL(small(), 3).fit(genes)
-    write_result(genes, model, "scrcl")
+    write_result(genes, model, "scrcl", links=model.links_)
     association = genes.varm["scrcl_association"]
     assert not np.isnan(association).any()
     rows = model.genes_.get_indexer(["same", "same-1"])
@@ -58,7 +58,7 @@ def test_names_in_a_column_of_raw_join_associations_to_the_genes_of_x():
     scaled.raw = ad.AnnData(genes.X, genes.obs.copy(), numbered)
     model = ScRCL(small(), 3).fit(scaled)
     assert model.genes_[0] == "gene0"
-    write_result(scaled, model, "scrcl")
+    write_result(scaled, model, "scrcl", links=model.links_)
     assert not np.isnan(scaled.varm["scrcl_association"]).any()
 
 
