@@ -129,6 +129,11 @@ def _add_data(parser: argparse.ArgumentParser, task: Task) -> None:
         choices=get_args(Said),
         help="what the matrix holds, where that cannot be told from it (auto)",
     )
+    group.add_argument(
+        "--features",
+        metavar="TYPE",
+        help="override data.features: genes, all, or what the data call others (antibodies)",
+    )
     if task == "sc":
         group.add_argument(
             "--batch-key", metavar="KEY", help="column of obs with batches to be brought together"

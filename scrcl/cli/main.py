@@ -161,7 +161,7 @@ def draw_degs(args: argparse.Namespace) -> None:
                 from scrcl.results import stored_name  # noqa: PLC0415  (as above)
 
                 slice_key = stored_name(slice_key)
-            question = replace(question, slice_key=slice_key)
+            question = replace(question, slice_key=slice_key, features=run.features)
         found = draw_markers(
             adata, question, folder, file_format=args.format, replace=args.overwrite
         )
@@ -232,6 +232,8 @@ def _override(config: Config, args: argparse.Namespace) -> Config:
         values["train.n_epochs"] = args.epochs
     if args.precision is not None:
         values["train.precision"] = args.precision
+    if args.features is not None:
+        values["data.features"] = args.features
     if args.selection is not None:
         values["train.selection"] = args.selection
     if args.values is not None:

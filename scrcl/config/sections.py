@@ -29,6 +29,9 @@ class DataConfig:
     target_sum
         Total that the counts of every cell are brought to before the logarithm; None: the median
         of the cells' totals.
+    features
+        What takes part: ``genes``; ``all`` that was measured; or a type of features as the data or
+        scrcl call it (``antibodies``, ``Antibody Capture``), several joined by ``+``.
     values
         What the matrix holds: ``counts``, ``log`` (natural), ``log2`` or ``linear`` values (RPKM and
         the like); ``auto``: told from the numbers.
@@ -73,6 +76,7 @@ class DataConfig:
     n_hvg: Count = 2000
     hvg_flavor: Literal["seurat", "seurat_v3"] = "seurat"
     target_sum: Positive | None = 10_000.0
+    features: str = "genes"
     values: Said = "auto"
     model_input: Literal["counts", "log", "scaled"] = "counts"
     graph: Literal["expression", "spatial"] = "expression"

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
+import pandas as pd
 
+from scrcl._keys import SYMBOL
 from scrcl._validate import InputError
+from scrcl.data.bare import settled, var_of
+from scrcl.data.features import GENES
 from scrcl.data.lazy import each_block, in_memory
-from scrcl.data.validate import check_adata, unique_names
+from scrcl.data.validate import unique_names
 from scrcl.data.values import find_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pandas as pd
     import scipy.sparse as sp
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -148,13 +151,22 @@ class NewCells:
         return dense
 
 
-def match_genes(adata: AnnData, basis: Basis, *, values: Said = "auto") -> GeneMatch:
+def match_genes(
+    adata: AnnData, basis: Basis, *, values: Said = "auto", features: str = GENES
+) -> GeneMatch:
     """Find the model's genes by name, in the matrix that `new_cells` would take."""
-    return _match(basis, unique_names(find_values(adata, values).var_names, "gene", []))
+    return _match(basis, _values_and_names(adata, basis, values, features)[1])
 
 
-def new_cells(adata: AnnData, basis: Basis, *, values: Said = "auto") -> NewCells:
-    """Bring new cells to the values of the training cells.
+def new_cells(
+    adata: AnnData,
+    basis: Basis,
+    usable: NDArray[np.bool_] | None = None,
+    *,
+    values: Said = "auto",
+    features: str = GENES,
+) -> NewCells:
+    """Bring new cells to the values of the training cells; all of them, or the usable, (n_obs,).
 
     Counts are brought to the training's total. If the new data do not have all the genes that were
     counted there, to the share of that total which the common genes had: a panel of genes then gives
@@ -167,11 +179,9 @@ def new_cells(adata: AnnData, basis: Basis, *, values: Said = "auto") -> NewCell
         If too few of the model's genes are there, or the values are of a kind that cannot be
         brought to those of the training cells.
     """
-    check_adata(adata)
-    found = find_values(adata, values)
+    found, names = _values_and_names(adata, basis, values, features)
     log.info("%s", found.line)
     _check_kind(found, basis)
-    names = unique_names(found.var_names, "gene", [])
     match = _match(basis, names)
     if match.share < MIN_FOUND:
         msg = (
@@ -190,7 +200,7 @@ def new_cells(adata: AnnData, basis: Basis, *, values: Said = "auto") -> NewCell
         lambda rows: np.asarray((rows.expm1() if is_log else rows).sum(1), np.float64).ravel(),
     )
     totals = np.concatenate(by_cell)
-    kept = totals > 0
+    kept = totals > 0 if usable is None else (totals > 0) & usable
     chosen = in_memory(found.X[:, columns[places]])[kept]
     target = (basis.target_sum or 1e4) * basis.shares[counted].sum()
     if is_log and not _is_other_total(found, totals[kept], target, basis):
@@ -200,6 +210,17 @@ def new_cells(adata: AnnData, basis: Basis, *, values: Said = "auto") -> NewCell
         per_value = np.repeat(target / totals[kept], np.diff(logs.indptr))
         logs.data = np.log1p(logs.data * per_value).astype(np.float32)
     return NewCells(log=logs, counts=chosen, places=places, kept=kept, basis=basis, match=match)
+
+
+def _values_and_names(
+    adata: AnnData, basis: Basis, values: Said, features: str
+) -> tuple[Values, pd.Index]:
+    """Matrix of new cells, and names of its genes: by symbols where the model knows more of these."""
+    cells = settled(adata, features=features)
+    found = find_values(cells, values)
+    names = unique_names(found.var_names, "gene", [])
+    symbols = unique_names(pd.Index(var_of(cells, found.source)[SYMBOL]), "gene", [])
+    return found, max(names, symbols, key=lambda known: int(basis.genes.isin(known).sum()))
 
 
 def _match(basis: Basis, names: pd.Index) -> GeneMatch:

@@ -10,9 +10,10 @@ import pandas as pd
 import scipy.sparse as sp
 
 from scrcl._validate import InputError, check_one_of
+from scrcl.data.bare import settled, var_of
+from scrcl.data.features import GENES
 from scrcl.data.lazy import in_memory
 from scrcl.data.preprocess import log_normalize
-from scrcl.data.validate import check_adata, unique_names
 from scrcl.data.values import COUNT_LAYERS, find_values
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _ROWS = 20_000
 
 
-def log_expression(adata: ad.AnnData) -> ad.AnnData:
+def log_expression(adata: ad.AnnData, *, features: str = GENES) -> ad.AnnData:
     """Return log-normalised expression of all genes, with the cells' ``obs``.
 
     Counts are brought to 10,000 per cell and log1p; log-normalised values are taken as they are
@@ -34,33 +35,36 @@ def log_expression(adata: ad.AnnData) -> ad.AnnData:
     ----------
     adata
         Cells and genes; not changed. The matrix returned may share memory with it: do not write.
+    features
+        Which features are taken, see `scrcl.data.features.choose_features`.
 
     Returns
     -------
-    AnnData with CSR ``X`` (n_obs, n_genes), float32, a copy of ``obs`` and unique gene names.
+    AnnData with CSR ``X`` (n_obs, n_genes), float32, a copy of ``obs``, unique gene names and, in
+    ``var["scrcl_symbol"]``, what to show of them.
 
     Raises
     ------
     InputError
         If there are no cells or genes, or no usable matrix.
     """
-    check_adata(adata)
-    values = find_values(adata)
-    var = pd.DataFrame(index=unique_names(values.var_names, "gene", []))
-    expression = ad.AnnData(in_memory(values.X), obs=adata.obs.copy(), var=var)
+    cells = settled(adata, features=features)
+    values = find_values(cells)
+    var = var_of(cells, values.source).copy()
+    expression = ad.AnnData(in_memory(values.X), obs=cells.obs, var=var)
     return expression if values.kind == "log" else log_normalize(expression)
 
 
-def gene_names(adata: ad.AnnData) -> pd.Index:
-    """Return the genes that `log_expression` would give, without computing it.
+def genes_of(adata: ad.AnnData, *, features: str = GENES) -> pd.DataFrame:
+    """Return ``var`` of what `log_expression` would give, without computing it.
 
     Raises
     ------
     InputError
         As `log_expression` does.
     """
-    check_adata(adata)
-    return unique_names(find_values(adata).var_names, "gene", [])
+    cells = settled(adata, features=features)
+    return var_of(cells, find_values(cells).source)
 
 
 def count_matrix(adata: ad.AnnData) -> tuple[CSR, pd.Index]:
@@ -71,14 +75,14 @@ def count_matrix(adata: ad.AnnData) -> tuple[CSR, pd.Index]:
     InputError
         If neither ``layers["counts"]``, ``X`` nor ``.raw`` holds counts.
     """
-    values = find_values(adata)
+    values = find_values(settled(adata))
     if values.kind != "counts":
         msg = (
             f"expression: got {values.kind} values from {values.source}, wanted counts. "
             f"Keep them in X, .raw or one of layers {COUNT_LAYERS}."
         )
         raise InputError(msg)
-    return in_memory(values.X), unique_names(values.var_names, "gene", [])
+    return in_memory(values.X), values.var_names
 
 
 def group_labels(adata: ad.AnnData, key: str) -> pd.Categorical:

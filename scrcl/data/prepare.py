@@ -21,14 +21,17 @@ from scrcl.data.graph import (
     smooth,
     symmetric_graph,
 )
+from scrcl.data.places import find_places, in_tissue, refuse_one_place
 from scrcl.data.prepared import embedding, neighbor_graph
 from scrcl.data.preprocess import preprocess
 from scrcl.data.spatial import spatial_graph
-from scrcl.data.validate import grouping, spatial_coords
+from scrcl.data.validate import grouping
 from scrcl.nn.inputs import Inputs, csr_tensor
 from scrcl.nn.minibatch import SparseInputs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
     from anndata import AnnData
     from numpy.typing import ArrayLike, NDArray
@@ -94,6 +97,7 @@ def prepare(
     slice_key: str | None = None,
     batch_key: str | None = None,
     seed: int = 0,
+    notes: Iterable[str] = (),
 ) -> Prepared:
     """Preprocess, build both graphs, smooth, and do the products that stay constant in training.
 
@@ -112,12 +116,17 @@ def prepare(
         Column of ``obs``: genes are chosen that vary within these groups; the slices by default.
     seed
         For the approximate neighbours of the expression graph on large data.
+    notes
+        What is to be told of the data already.
 
     Raises
     ------
     InputError
         If the expression matrix, positions or groups are not usable; the message says why.
     """
+    usable, coords, found = usable_spots(adata, cfg, slice_key)
+    notes = [*notes, *found]
+    keep = usable if keep is None else usable & np.asarray(keep, dtype=bool)
     genes = preprocess(adata, cfg, keep=keep, batch_key=batch_key or slice_key)
     if genes.log_norm.n_obs < MIN_CELLS:
         msg = (
@@ -127,12 +136,13 @@ def prepare(
         raise InputError(msg)
     if batch_key is not None:
         _check_batches(grouping(adata, batch_key)[genes.kept], batch_key)
-    notes = list(genes.notes)
+    notes += genes.notes
     slices = None
     if slice_key is not None:
         slices = np.asarray(grouping(adata, slice_key).astype(str))[genes.kept]
     if cfg.graph == "spatial":
-        adj = tissue_graph(adata, genes.kept, cfg, slices=slices, notes=notes)
+        own = None if coords is None else coords[genes.kept]
+        adj = tissue_graph(adata, genes.kept, cfg, coords=own, slices=slices, notes=notes)
     elif cfg.neighbors_key is not None:
         adj = sp.csr_matrix(neighbor_graph(adata, cfg.neighbors_key)[genes.kept][:, genes.kept])
     else:
@@ -153,6 +163,29 @@ def prepare(
         rep=None if cfg.use_rep is None else embedding(adata, cfg.use_rep)[genes.kept],
         quality=genes.quality,
     )
+
+
+def usable_spots(
+    adata: AnnData, cfg: DataConfig, slice_key: str | None
+) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None, list[str]]:
+    """Tell cells and spots that can take part from background and from spots without a position.
+
+    Returns
+    -------
+    Mask, (n_obs,); positions, (n_obs, 2) or (n_obs, 3), or ``None`` where the graph needs none; and
+    what is to be told.
+
+    Raises
+    ------
+    InputError
+        If positions are needed and not usable, or no spot is on the tissue.
+    """
+    usable, notes = in_tissue(adata)
+    if cfg.graph != "spatial" or cfg.spatial_graph == "stored":
+        return usable, None, notes
+    places = find_places(adata, slice_key)
+    refuse_one_place(places.coords)
+    return usable & np.isfinite(places.coords[:, 0]), places.coords, notes + places.notes
 
 
 def _check_batches(groups: pd.Categorical, key: str) -> None:
@@ -251,16 +284,19 @@ def tissue_graph(
     kept: NDArray[np.bool_],
     cfg: DataConfig,
     *,
+    coords: NDArray[np.float64] | None,
     slices: NDArray[np.str_] | None,
     notes: list[str],
 ) -> CSR:
-    """Graph of the kept spots, (n_kept, n_kept), no edge between slices; appends to ``notes``."""
+    """Graph of the kept spots, (n_kept, n_kept), no edge between slices; appends to ``notes``.
+
+    ``coords`` are the positions of the kept spots; ``None``: the graph is stored.
+    """
     codes = (
         np.zeros(kept.sum(), int) if slices is None else np.unique(slices, return_inverse=True)[1]
     )
-    if cfg.spatial_graph == "stored":
+    if coords is None:
         return stored_graph(adata, kept, codes)
-    coords = spatial_coords(adata)[kept]
     places = np.column_stack([coords, codes])
     n_shared = len(coords) - len(np.unique(places, axis=0))
     if n_shared:

@@ -11,7 +11,9 @@ import pandas as pd
 import scanpy as sc
 import scipy.sparse as sp
 
+from scrcl._keys import SYMBOL
 from scrcl._validate import InputError
+from scrcl.data.bare import var_of
 from scrcl.data.basis import MAX_SCALED, Basis
 from scrcl.data.genes import select_genes
 from scrcl.data.lazy import each_block, in_memory, is_lazy
@@ -89,7 +91,9 @@ def preprocess(
     kept, X, genes = _filter(values, keep, notes)
     all_names = unique_names(adata.obs_names, "cell", notes)
     obs_names = all_names[kept]
-    var_names = unique_names(values.var_names, "gene", notes)[genes]
+    all_genes = unique_names(values.var_names, "gene", notes)
+    shown = var_of(adata, values.source).set_axis(all_genes)
+    var_names = all_genes[genes]
 
     full = ad.AnnData(X, pd.DataFrame(index=obs_names), pd.DataFrame(index=var_names))
     is_log = values.kind == "log"
@@ -108,12 +112,12 @@ def preprocess(
     log_norm = ad.AnnData(
         in_memory(log_norm.X[:, chosen]),
         pd.DataFrame(index=obs_names),
-        pd.DataFrame(index=var_names[chosen]),
+        shown.loc[var_names[chosen]],
     )
     table = None
     if counts is not None:
         variable = in_memory(counts[:, chosen]) if cfg.graph == "expression" else None
-        table, found = quality(values.X, values.var_names, all_names, kept=kept, variable=variable)
+        table, found = quality(values.X, _symbols(shown), all_names, kept=kept, variable=variable)
         notes += found
     x = _model_input(log_norm.X, counts, chosen, wanted)
     deviations = gene_deviations(log_norm.X) if wanted == "scaled" else None
@@ -136,6 +140,11 @@ def preprocess(
         ),
         quality=table,
     )
+
+
+def _symbols(var: pd.DataFrame) -> pd.Index:
+    """Return what genes are called: where names are identifiers, that tells more of them."""
+    return pd.Index(var[SYMBOL]) if SYMBOL in var else var.index
 
 
 def log_normalize(adata: ad.AnnData, target_sum: float | None = TARGET_SUM) -> ad.AnnData:

@@ -7,13 +7,14 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from scrcl._keys import SPATIAL_GRAPH
+from scrcl._keys import SPATIAL, SPATIAL_GRAPH
 from scrcl._validate import InputError, check_one_of
 from scrcl.data.archive import unpacked
 from scrcl.data.formats import READERS, Genes, Options, reader
 from scrcl.data.lazy import is_lazy
 from scrcl.data.orientation import cell_share, date_names, gene_share
-from scrcl.data.validate import check_adata, spatial_coords, unique_names
+from scrcl.data.places import first_places
+from scrcl.data.validate import check_adata, unique_names
 
 if TYPE_CHECKING:
     import os
@@ -80,7 +81,7 @@ def read(
     try:
         check_adata(adata)
         if task == "st" and SPATIAL_GRAPH not in adata.obsp:
-            spatial_coords(adata)
+            _find_places(adata)
     except InputError as error:
         msg = f"{path}: {error}"
         raise InputError(msg) from None
@@ -182,6 +183,14 @@ def _upright(path: Path, adata: ad.AnnData, genes: Genes) -> ad.AnnData:
     if hasattr(turned.X, "tocsr"):
         turned.X = turned.X.tocsr()
     return turned
+
+
+def _find_places(adata: ad.AnnData) -> None:
+    """Refuse data without positions; put those that have another name where they belong."""
+    source, coords, _ = first_places(adata)
+    if SPATIAL not in adata.obsm:
+        adata.obsm[SPATIAL] = coords
+        log.warning("positions: taken from %s", source)
 
 
 def _make_names_unique(adata: ad.AnnData) -> None:

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import anndata as ad
+import numpy as np
 
+from scrcl._keys import SPATIAL, SPATIAL_GRAPH
 from scrcl._validate import InputError
+from scrcl.data.places import find_places, place_tables
 from scrcl.data.read import read
 
 if TYPE_CHECKING:
@@ -29,10 +32,11 @@ def read_many(
 
     A slice is called by the name of its file or folder; if one comes again, with a number behind.
     """
-    return concat_slices(
-        dict(zip(_slice_names(paths), (read(path, task=task) for path in paths), strict=True)),
-        slice_key=slice_key,
-    )
+    slices = [read(path, task=task) for path in paths]
+    if task == "st":
+        for path, adata in zip(paths, slices, strict=True):
+            _settle_places(adata, Path(path))
+    return concat_slices(dict(zip(_slice_names(paths), slices, strict=True)), slice_key=slice_key)
 
 
 def concat_slices(slices: Mapping[str, ad.AnnData], *, slice_key: str = "slice") -> ad.AnnData:
@@ -72,6 +76,23 @@ def concat_slices(slices: Mapping[str, ad.AnnData], *, slice_key: str = "slice")
             f"{len(all_genes):,}",
         )
     return joined
+
+
+def _settle_places(adata: ad.AnnData, path: Path) -> None:
+    """Bring positions to one place and one form, as joining keeps only what all slices have."""
+    if SPATIAL in adata.obsm and isinstance(adata.obsm[SPATIAL], np.ndarray):
+        if adata.obsm[SPATIAL].dtype.kind == "f":
+            return
+    elif SPATIAL_GRAPH in adata.obsp and not place_tables(adata):
+        return
+    try:
+        places = find_places(adata)
+    except InputError as error:
+        msg = f"{path}: {error}"
+        raise InputError(msg) from None
+    adata.obsm[SPATIAL] = places.coords
+    for note in places.notes:
+        log.warning("%s: %s", path.name, note)
 
 
 def _slice_names(paths: Sequence[str | os.PathLike[str]]) -> list[str]:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from anndata.utils import make_index_unique
 
-from scrcl._keys import SPATIAL
 from scrcl._validate import InputError
-from scrcl.data.spatial import as_coords
+from scrcl.data.places import find_places
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,18 +69,12 @@ def grouping(adata: AnnData, key: str) -> pd.Categorical:
     return pd.Categorical(adata.obs[key].astype(str))
 
 
-def spatial_coords(adata: AnnData) -> NDArray[np.float64]:
-    """Positions of the spots, ``(n_obs, 2)`` or ``(n_obs, 3)``.
+def spatial_coords(adata: AnnData, slice_key: str | None = None) -> NDArray[np.float64]:
+    """Positions of the spots, ``(n_obs, 2)`` or ``(n_obs, 3)``; NaN for a spot without one.
 
     Raises
     ------
     InputError
-        If ``obsm["spatial"]`` is absent, has too few columns, or a position is not finite.
+        As `scrcl.data.places.find_places`, which says where they are looked for.
     """
-    if SPATIAL not in adata.obsm:
-        msg = (
-            f"obsm[{SPATIAL!r}]: got none (obsm has {sorted(adata.obsm)}), wanted the positions of "
-            "the spots. Add them, or use runSC.py for data without positions."
-        )
-        raise InputError(msg)
-    return as_coords(adata.obsm[SPATIAL])
+    return find_places(adata, slice_key).coords

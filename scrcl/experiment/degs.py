@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import anndata as ad
 import numpy as np
+import pandas as pd
 
 from scrcl import pl
-from scrcl._keys import CLUSTERS, EMBEDDING, PARAMS, SPATIAL, UMAP
+from scrcl._keys import CLUSTERS, EMBEDDING, PARAMS, SPATIAL, SYMBOL, UMAP
 from scrcl._validate import InputError
+from scrcl.data.bare import settled
 from scrcl.data.expression import log_expression
+from scrcl.data.features import GENES
 from scrcl.data.lazy import loaded_sample
+from scrcl.data.naming import Lookup
+from scrcl.data.places import place_tables
 from scrcl.data.read import read
 from scrcl.markers import (
     Ranking,
@@ -20,16 +27,16 @@ from scrcl.markers import (
     leading_markers,
     pseudobulk,
     rank_genes,
+    shown_genes,
     top_markers,
+    with_symbols,
 )
 from scrcl.results import atomic_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
     from pathlib import Path
 
-    import pandas as pd
-    from anndata import AnnData
     from matplotlib.figure import Figure
 
     from scrcl.results import RunFolder
@@ -59,6 +66,8 @@ class MarkerQuestion:
         Genes to draw instead of the markers.
     slice_key
         Column of ``obs`` that tells slices of a tissue apart, for the maps.
+    features
+        Which features take part, see `scrcl.config.DataConfig`.
     """
 
     groupby: str = CLUSTERS
@@ -68,6 +77,7 @@ class MarkerQuestion:
     n_genes: int | None = None
     genes: tuple[str, ...] = ()
     slice_key: str | None = None
+    features: str = GENES
 
     @property
     def name(self) -> str:
@@ -87,7 +97,7 @@ class Markers:
     notes: list[str]
 
 
-def load_clustered(run: RunFolder, seed: int, path: Path | None = None) -> AnnData:
+def load_clustered(run: RunFolder, seed: int, path: Path | None = None) -> ad.AnnData:
     """Read the data of a run with the clusters of a seed, joined by cell name.
 
     Parameters
@@ -128,7 +138,7 @@ def load_clustered(run: RunFolder, seed: int, path: Path | None = None) -> AnnDa
 
 
 def draw_markers(
-    adata: AnnData,
+    adata: ad.AnnData,
     question: MarkerQuestion,
     folder: Path,
     *,
@@ -165,31 +175,46 @@ def draw_markers(
     if folder.exists() and not replace:
         msg = f"markers: got {folder}, which is there already. --overwrite replaces it."
         raise InputError(msg)
-    expression = _with_places(log_expression(adata), adata)
-    unknown = [gene for gene in question.genes if gene not in expression.var_names]
-    if unknown:
-        msg = f"genes: got {unknown}, wanted genes of the data, such as {expression.var_names[0]}."
-        raise InputError(msg)
-    ranking = _rank(adata, expression, question)
+    notes = list(sampled)
+    cells = settled(adata, features=question.features, notes=notes)
+    expression = _with_places(log_expression(cells), adata)
+    question = dataclasses.replace(question, genes=_shown(question.genes, expression))
+    ranking = _rank(cells, expression, question)
     kept = filter_markers(ranking.table)
-    notes = [*sampled, *ranking.notes, *kept.notes]
+    notes += [*ranking.notes, *kept.notes]
+    ranked, best = (
+        shown_genes(with_symbols(table, expression.var)) for table in (ranking.table, kept.table)
+    )
+    shown = _by_symbol(expression)
     with atomic_folder(folder, replace=replace) as part:
         table = layout(ranking.table, kept.table, n_genes=TABLE_GENES)
-        table.to_csv(part / "markers.csv", index=False)
-        figures = _figures(expression, question, ranking.table, kept.table)
-        figures |= _maps(expression, question, leading_markers(ranking.table, kept.table))
+        with_symbols(table, expression.var).to_csv(part / "markers.csv", index=False)
+        figures = _figures(shown, question, ranked, best)
+        figures |= _maps(shown, question, leading_markers(ranked, best))
         for name in figures if only is None else [name for name in figures if name in only]:
             try:
                 pl.save(figures[name](), part / f"{name}.{file_format}")
             except InputError as error:
                 notes.append(f"{name}: not drawn, {error}")
         (part / "notes.txt").write_text("".join(f"{note}\n" for note in notes), encoding="utf-8")
-    genes = top_markers(kept.table, len(kept.table))
+    genes = top_markers(best, len(best))
     by_group = {str(group): genes.get(str(group), []) for group in ranking.table["group"].unique()}
     return Markers(folder=folder, kept=by_group, notes=notes)
 
 
-def _rank(adata: AnnData, expression: AnnData, question: MarkerQuestion) -> Ranking:
+def _shown(genes: Iterable[str], expression: ad.AnnData) -> tuple[str, ...]:
+    """Genes that were asked for, by name or symbol, as figures call them."""
+    lookup = Lookup(expression.var_names, expression.var[SYMBOL])
+    found = {gene: lookup.find(gene) for gene in genes}
+    unknown = [gene for gene, names in found.items() if not names]
+    if unknown:
+        msg = f"genes: got {unknown}, wanted genes of the data, such as {expression.var[SYMBOL].iloc[0]}."
+        raise InputError(msg)
+    names = dict.fromkeys(name for names in found.values() for name in names)
+    return tuple(expression.var.loc[list(names), SYMBOL])
+
+
+def _rank(adata: ad.AnnData, expression: ad.AnnData, question: MarkerQuestion) -> Ranking:
     if question.sample_key is None:
         return rank_genes(
             expression, question.groupby, method=question.method, reference=question.reference
@@ -203,7 +228,7 @@ def _rank(adata: AnnData, expression: AnnData, question: MarkerQuestion) -> Rank
 
 
 def _figures(
-    expression: AnnData, question: MarkerQuestion, table: pd.DataFrame, kept: pd.DataFrame
+    expression: ad.AnnData, question: MarkerQuestion, table: pd.DataFrame, kept: pd.DataFrame
 ) -> dict[str, Callable[[], Figure]]:
     """File name to the function that draws it."""
     n_genes = question.n_genes or pl.genes_per_group(table["group"].nunique())
@@ -219,7 +244,7 @@ def _figures(
 
 
 def _maps(
-    expression: AnnData, question: MarkerQuestion, leading: dict[str, list[str]]
+    expression: ad.AnnData, question: MarkerQuestion, leading: dict[str, list[str]]
 ) -> dict[str, Callable[[], Figure]]:
     """As `_figures`: one map for each gene that was asked for, or for the best of each group."""
     genes = list(question.genes) or leading
@@ -233,9 +258,20 @@ def _maps(
     return figures
 
 
-def _with_places(expression: AnnData, adata: AnnData) -> AnnData:
+def _by_symbol(expression: ad.AnnData) -> ad.AnnData:
+    """Call genes as figures show them; the matrix is shared."""
+    return ad.AnnData(
+        expression.X,
+        obs=expression.obs,
+        var=expression.var.set_axis(pd.Index(expression.var[SYMBOL])),
+        uns=dict(expression.uns),
+        obsm=dict(expression.obsm),
+    )
+
+
+def _with_places(expression: ad.AnnData, adata: ad.AnnData) -> ad.AnnData:
     """Add what maps are drawn on: embedding, positions, and what is known of the spots."""
-    for key in (EMBEDDING, UMAP, SPATIAL):
+    for key in (EMBEDDING, UMAP, *place_tables(adata)):
         if key in adata.obsm:
             expression.obsm[key] = adata.obsm[key]
     if SPATIAL in adata.uns:

@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 
 from scrcl import pl
-from scrcl._keys import CLUSTERS, EMBEDDING, SPATIAL, UMAP
+from scrcl._keys import CLUSTERS, EMBEDDING, UMAP
 from scrcl._validate import InputError
 from scrcl.data.expression import group_labels
+from scrcl.data.places import place_tables
+from scrcl.markers import shown_genes
 from scrcl.results import writable
 
 if TYPE_CHECKING:
@@ -105,7 +107,7 @@ def _figures(
         figures["stability"] = lambda: pl.stability(clustered, stability)
     associations, activity = result.associations, result.activity
     if associations is not None and activity is not None:
-        figures["gene_associations"] = lambda: pl.association_scatter(associations)
+        figures["gene_associations"] = lambda: pl.association_scatter(shown_genes(associations))
         figures["gene_modules"] = lambda: pl.module_heatmap(activity)
     if curve is not None:
         chosen, criterion = len(set(result.clusters)), str(curve.columns[1])
@@ -148,10 +150,11 @@ def _for_drawing(adata: ad.AnnData, labels: pd.Series | None) -> ad.AnnData:
 
     Labels without colours of their own have those of the clusters they overlap with.
     """
+    shown = (EMBEDDING, UMAP, *place_tables(adata))
     cells = ad.AnnData(
         obs=adata.obs.copy(),
         uns=dict(adata.uns),
-        obsm={key: adata.obsm[key] for key in (EMBEDDING, UMAP, SPATIAL) if key in adata.obsm},
+        obsm={key: adata.obsm[key] for key in shown if key in adata.obsm},
     )
     if labels is not None:
         name = str(labels.name)

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scrcl.data.expression import gene_names, log_expression
+from scrcl._keys import SYMBOL
+from scrcl.data.expression import genes_of, log_expression
 from scrcl.markers import (
     association_table,
     module_activity,
     name_clusters,
     present_markers,
     read_marker_lists,
+    with_symbols,
 )
 
 if TYPE_CHECKING:
@@ -42,9 +44,11 @@ def gene_tables(model: ScRCL, expression: ad.AnnData) -> dict[str, pd.DataFrame]
     if links is None:
         return {}
     modules = pd.DataFrame({"gene": expression.var_names, "module": links.modules})
+    modules = modules.sort_values("module", kind="stable", ignore_index=True)
+    associations = association_table(links, expression, clusters)
     return {
-        "associations": association_table(links, expression, clusters),
-        "modules": modules.sort_values("module", kind="stable", ignore_index=True),
+        "associations": with_symbols(associations, expression.var),
+        "modules": with_symbols(modules, expression.var),
         "activity": module_activity(expression, links.modules, clusters),
     }
 
@@ -59,8 +63,8 @@ def marker_lists(path: Path | None, data: Dataset) -> dict[str, list[str]]:
     """
     if path is None:
         return {}
-    names = gene_names(data.without_labels())
-    lists, notes = present_markers(names, read_marker_lists(path))
+    var = genes_of(data.without_labels())
+    lists, notes = present_markers(var.index, read_marker_lists(path), var[SYMBOL])
     for note in notes:
         log.warning("%s", note)
     return lists

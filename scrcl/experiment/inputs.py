@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from scrcl._keys import PARAMS
 from scrcl._validate import InputError
 from scrcl.data.bare import bare
+from scrcl.data.features import GENES
 from scrcl.data.labels import labels
 from scrcl.data.read import read
 from scrcl.data.slices import read_many
@@ -102,20 +103,28 @@ class Dataset:
     batch_key: str | None = None
     values: Said = "auto"
     """What the matrix is said to hold."""
+    features: str = GENES
+    """Which features take part, see `scrcl.data.features.choose_features`."""
 
-    def without_labels(self, cfg: DataConfig | None = None) -> ad.AnnData:
+    def without_labels(
+        self, cfg: DataConfig | None = None, notes: list[str] | None = None
+    ) -> ad.AnnData:
         """Expression, positions, slices and batches: all that preprocessing and training may know.
 
-        The matrices are shared with ``adata``; ``cfg`` names what else is to be used.
+        The matrices are shared with ``adata``; ``cfg`` names what else is to be used. What is to be
+        told of it is added to ``notes``.
         """
-        known = bare(self.adata, [key for key in (self.slice_key, self.batch_key) if key], cfg=cfg)
+        columns = [key for key in (self.slice_key, self.batch_key) if key]
+        known = bare(self.adata, columns, cfg=cfg, features=self.features, notes=notes)
         if self.values != "auto":
             known.uns[PARAMS] = {"values": self.values}
         return known
 
 
-def load(source: InputSpec, *, values: Said = "auto") -> Dataset:
-    """Read the data and find their labels; ``values`` is what the matrix is said to hold.
+def load(source: InputSpec, *, values: Said = "auto", features: str = GENES) -> Dataset:
+    """Read the data and find their labels.
+
+    ``values`` is what the matrix is said to hold, ``features`` are those that take part.
 
     Raises
     ------
@@ -136,7 +145,12 @@ def load(source: InputSpec, *, values: Said = "auto") -> Dataset:
         missing = f", {n_missing:,} cells without" if n_missing else ""
         log.info("labels: obs[%r], %d classes%s", truth.name, n_classes, missing)
     return Dataset(
-        adata=adata, labels=truth, slice_key=slice_key, batch_key=source.batch_key, values=values
+        adata=adata,
+        labels=truth,
+        slice_key=slice_key,
+        batch_key=source.batch_key,
+        values=values,
+        features=features,
     )
 
 

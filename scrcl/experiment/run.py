@@ -95,7 +95,11 @@ def run_experiment(experiment: Experiment) -> Outcome:
     """
     device = resolve_device(experiment.device)
     check_free(experiment.run, experiment.existing)
-    data = load(experiment.source, values=experiment.config.data.values)
+    data = load(
+        experiment.source,
+        values=experiment.config.data.values,
+        features=experiment.config.data.features,
+    )
     lists = marker_lists(experiment.marker_file, data)
     unstorable = _unstorable(data)
     prepared = _prepare(data, experiment)
@@ -155,7 +159,11 @@ def run_experiment(experiment: Experiment) -> Outcome:
 
 def take_part(experiment: Experiment) -> None:
     """Help the first process of several to train, see `scrcl.distributed`. Writes nothing."""
-    data = load(experiment.source, values=experiment.config.data.values)
+    data = load(
+        experiment.source,
+        values=experiment.config.data.values,
+        features=experiment.config.data.features,
+    )
     prepared = _prepare(data, experiment)
     truth = _truth(data, prepared, experiment)
     device = resolve_device(experiment.device)
@@ -174,12 +182,14 @@ def _prepare(data: Dataset, experiment: Experiment) -> Prepared:
     keep = None
     if experiment.config.data.drop_unlabelled and data.labels is not None:
         keep = data.labels.notna().to_numpy()
+    notes: list[str] = []
     prepared = prepare(
-        data.without_labels(experiment.config.data),
+        data.without_labels(experiment.config.data, notes),
         experiment.config.data,
         keep=keep,
         slice_key=data.slice_key,
         batch_key=data.batch_key,
+        notes=notes,
     )
     for note in prepared.notes:
         log.warning("%s", note)
@@ -344,6 +354,7 @@ def _finish(
             run,
             result,
             slice_key=data.slice_key,
+            features=data.features,
             figures=experiment.figures,
             part=attempts.part,
         )

@@ -27,6 +27,7 @@ def write_up(
     adata: AnnData,
     *,
     slice_key: str | None = None,
+    features: str = "genes",
     figures: bool = True,
     part: Part = nullcontext,
 ) -> None:
@@ -40,6 +41,8 @@ def write_up(
         What :func:`scrcl.results.annotated` returned.
     slice_key
         Column of ``obs`` that tells slices apart.
+    features
+        Which features take part.
     figures
         Draw the marker genes, too.
     part
@@ -50,7 +53,7 @@ def write_up(
     InputError
         If the folder cannot be written and ``part`` does not guard it.
     """
-    question = MarkerQuestion(slice_key=slice_key)
+    question = MarkerQuestion(slice_key=slice_key, features=features)
     drawn = FIGURES if figures else ()
     with part("markers"):
         try:

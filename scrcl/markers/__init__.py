@@ -10,7 +10,15 @@ from scrcl.markers.modules import gene_modules, module_activity
 from scrcl.markers.names import name_clusters, present_markers, read_marker_lists
 from scrcl.markers.pseudobulk import pseudobulk
 from scrcl.markers.ranking import rank_genes
-from scrcl.markers.tables import Ranking, filter_markers, layout, leading_markers, top_markers
+from scrcl.markers.tables import (
+    Ranking,
+    filter_markers,
+    layout,
+    leading_markers,
+    shown_genes,
+    top_markers,
+    with_symbols,
+)
 
 __all__ = [
     "GeneLinks",
@@ -28,5 +36,7 @@ __all__ = [
     "pseudobulk",
     "rank_genes",
     "read_marker_lists",
+    "shown_genes",
     "top_markers",
+    "with_symbols",
 ]

@@ -172,7 +172,7 @@ def _tests(expression: ad.AnnData, labels: pd.Categorical) -> pd.DataFrame:
     if labels.value_counts().max() < _TESTED_FROM:
         return pd.DataFrame({name: [] for name in columns.values()}).astype({"cluster": str})
     obs = pd.DataFrame({CLUSTERS: labels}, index=expression.obs_names)
-    tested = ad.AnnData(expression.X, obs=obs, var=expression.var[[]])
+    tested = ad.AnnData(expression.X, obs=obs, var=expression.var)
     table = rank_genes(tested, CLUSTERS, min_cells=_TESTED_FROM).table
     return table[list(columns)].rename(columns=columns)
 

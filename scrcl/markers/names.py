@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,14 @@ import pandas as pd
 import scanpy as sc
 
 from scrcl._validate import InputError
+from scrcl.data.naming import Lookup
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
 
 UNCLEAR = "unclear"
 MIN_SUPPORT = 2 / 3
@@ -146,7 +150,7 @@ def _scores(expression: ad.AnnData, lists: Mapping[str, Sequence[str]]) -> pd.Da
 
 
 def present_markers(
-    names: pd.Index, lists: Mapping[str, Sequence[str]]
+    names: pd.Index, lists: Mapping[str, Sequence[str]], symbols: Iterable[str] | None = None
 ) -> tuple[dict[str, list[str]], list[str]]:
     """Keep the genes that the data have, as the data spell them, and the types with any.
 
@@ -155,22 +159,24 @@ def present_markers(
     names
         Genes of the data.
     lists
-        Cell type to genes, in upper or lower case.
+        Cell type to genes, by name or symbol; if need be, without the version of an identifier or in
+        upper or lower case.
+    symbols
+        What the genes are called beside their names, (n_genes,).
 
     Returns
     -------
-    The lists, and a note if types have no gene left.
+    The lists, and a note if types have no gene left. Genes that are there in another case only are
+    taken, and logged.
 
     Raises
     ------
     InputError
         If none of the genes is in the data.
     """
-    spelling = {name.upper(): name for name in reversed(names)}
+    lookup = Lookup(names, names if symbols is None else symbols)
     found = {
-        kind: list(
-            dict.fromkeys(spelling[gene.upper()] for gene in genes if gene.upper() in spelling)
-        )
+        kind: list(dict.fromkeys(name for gene in genes for name in lookup.find(gene)))
         for kind, genes in lists.items()
     }
     present = {kind: genes for kind, genes in found.items() if genes}
@@ -183,6 +189,14 @@ def present_markers(
         raise InputError(msg)
     absent = [kind for kind in lists if kind not in present]
     notes = [f"markers: no gene of {', '.join(absent)} is in the data"] if absent else []
+    if lookup.recased:
+        gene, name = next(iter(lookup.recased.items()))
+        log.warning(
+            "markers: %s genes are found in another case only (%r as %r): are they of this species?",
+            f"{len(lookup.recased):,}",
+            gene,
+            name,
+        )
     return present, notes
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
+from scrcl._keys import SYMBOL
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -119,6 +121,31 @@ def layout(table: pd.DataFrame, kept: pd.DataFrame, *, n_genes: int | None = Non
     if n_genes is None:
         return rows
     return rows[is_kept | (rank <= n_genes).to_numpy()].reset_index(drop=True)
+
+
+def with_symbols(table: pd.DataFrame, var: pd.DataFrame) -> pd.DataFrame:
+    """Put a column ``symbol`` beside ``gene``, where genes are called otherwise than they are shown.
+
+    Parameters
+    ----------
+    table
+        Any table with a column ``gene``.
+    var
+        Of the expression it was made from, see `scrcl.data.expression.log_expression`.
+    """
+    if SYMBOL not in var or (var[SYMBOL].to_numpy() == var.index.to_numpy()).all():
+        return table
+    table = table.copy()
+    symbols = table["gene"].map(var[SYMBOL])
+    table.insert(list(table.columns).index("gene") + 1, "symbol", symbols)
+    return table
+
+
+def shown_genes(table: pd.DataFrame) -> pd.DataFrame:
+    """Call genes by their symbols, for a figure, if the table has these (`with_symbols`)."""
+    if "symbol" not in table:
+        return table
+    return table.drop(columns="gene").rename(columns={"symbol": "gene"})
 
 
 def group_table(

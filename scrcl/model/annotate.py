@@ -10,6 +10,7 @@ import pandas as pd
 from anndata import ImplicitModificationWarning
 
 from scrcl._validate import InputError
+from scrcl.data.naming import settle_names
 from scrcl.model.estimator import ScRCL, categorical
 
 if TYPE_CHECKING:
@@ -123,5 +124,6 @@ def write_result(
     adata.uns[key] = model.summary()
     if links is not None:
         association = pd.DataFrame(links.association.T, index=model.genes_)
-        adata.varm[f"{key}_association"] = association.reindex(adata.var_names).to_numpy()
+        genes = settle_names(adata.var, where="var").names
+        adata.varm[f"{key}_association"] = association.reindex(genes).to_numpy()
         adata.uns[key]["association_clusters"] = np.array(names, dtype=np.str_)

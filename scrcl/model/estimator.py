@@ -16,7 +16,7 @@ from scrcl._version import __version__
 from scrcl.config import config_from_text, override, to_yaml
 from scrcl.data.bare import bare
 from scrcl.data.basis import match_genes, new_cells
-from scrcl.data.prepare import prepare, tissue_graph
+from scrcl.data.prepare import prepare, tissue_graph, usable_spots
 from scrcl.data.prepared import embedding
 from scrcl.data.validate import grouping, spatial_coords
 from scrcl.markers import embedding_links, network_links
@@ -244,8 +244,9 @@ class ScRCL:
             raise InputError(msg)
         device = resolve_device(self.device)
         columns = [key for key in (batch_key, slice_key) if key]
-        adata = bare(adata, columns, layer=layer, cfg=self.config.data)
-        prepared = prepare(adata, self.config.data, slice_key=slice_key, batch_key=batch_key)
+        cfg, notes = self.config.data, list[str]()
+        adata = bare(adata, columns, layer=layer, cfg=cfg, features=cfg.features, notes=notes)
+        prepared = prepare(adata, cfg, slice_key=slice_key, batch_key=batch_key, notes=notes)
         for note in prepared.notes:
             log.warning("%s", note)
         kept = prepared.kept
@@ -367,7 +368,8 @@ class ScRCL:
 
     def match_genes(self, adata: ad.AnnData, *, values: Said = "auto") -> GeneMatch:
         """Say which of the model's genes new cells have, and which they lack."""
-        return match_genes(adata, self._fitted.basis, values=values)
+        model = self._fitted
+        return match_genes(adata, model.basis, values=values, features=model.config.data.features)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the model to a folder: ``model.json`` and ``model.safetensors``.
@@ -571,15 +573,19 @@ class ScRCL:
     ) -> tuple[NDArray[np.bool_], Mapped]:
         """Map new cells; returns which of them have a count, and these mapped."""
         model = self._fitted
-        cells = new_cells(adata, model.basis, values=values)
+        cfg = model.config.data
+        usable, coords, notes = usable_spots(adata, cfg, slice_key)
+        for note in notes:
+            log.warning("%s", note)
+        cells = new_cells(adata, model.basis, usable, values=values, features=cfg.features)
         if model.config.data.graph != "spatial":
             key = model.config.data.use_rep
             rep = None if key is None else embedding(adata, key)[cells.kept]
             return cells.kept, model.fitted.map(NewData(cells=cells, rep=rep))
-        notes: list[str] = []
-        spots = spots_of(adata, cells.kept, slice_key)
-        adj = tissue_graph(adata, cells.kept, model.config.data, slices=spots.slices, notes=notes)
-        for note in notes:
+        spots, found = spots_of(adata, cells.kept, slice_key), list[str]()
+        own = None if coords is None else coords[cells.kept]
+        adj = tissue_graph(adata, cells.kept, cfg, coords=own, slices=spots.slices, notes=found)
+        for note in found:
             log.warning("%s", note)
         tissue = NewTissue(adj=adj, spots=spots)
         return cells.kept, model.fitted.map(NewData(cells=cells, tissue=tissue))
@@ -595,7 +601,7 @@ def spots_of(adata: ad.AnnData, kept: NDArray[np.bool_], slice_key: str | None) 
     slices = None
     if slice_key is not None:
         slices = np.asarray(grouping(adata, slice_key).astype(str))[kept]
-    return Spots(coords=spatial_coords(adata)[kept], slices=slices)
+    return Spots(coords=spatial_coords(adata, slice_key)[kept], slices=slices)
 
 
 def spread(values: NDArray[np.float32], kept: NDArray[np.bool_]) -> NDArray[np.float32]:

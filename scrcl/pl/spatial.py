@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -184,13 +185,18 @@ def _title(piece: Slice, column: Column, *, n_slices: int, one_column: bool) -> 
 
 
 def find_slices(adata: AnnData, slice_key: str | None, *, with_image: bool) -> list[Slice]:
-    """Return the sections of a tissue, one if `slice_key` is None, with their images if asked."""
-    coords = spatial_coords(adata)[:, :2]
+    """Return the sections of a tissue, one if `slice_key` is None, with their images if asked.
+
+    Spots without a position are in none of them.
+    """
+    coords = spatial_coords(adata, slice_key)[:, :2]
+    there = np.isfinite(coords[:, 0])
     if slice_key is None:
-        masks = {"": np.ones(adata.n_obs, dtype=bool)}
+        masks = {"": there}
     else:
         labels = group_labels(adata, slice_key)
-        masks = {name: np.asarray(labels == name) for name in labels.categories}
+        masks = {name: np.asarray(labels == name) & there for name in labels.categories}
+        masks = {name: shown for name, shown in masks.items() if shown.any()}
     slices = []
     for name, shown in masks.items():
         found = _find_image(adata, name, n_slices=len(masks)) if with_image else None
@@ -203,19 +209,48 @@ def find_slices(adata: AnnData, slice_key: str | None, *, with_image: bool) -> l
 def _find_image(adata: AnnData, name: str, *, n_slices: int) -> _Image | None:
     """Find the sharpest image of a slice that has a scale factor; None if there is none.
 
-    The image of a lone slice may go by any name.
+    The image of a lone slice may go by any name. What has not the form that scanpy and squidpy give
+    to ``uns["spatial"]`` is no image: other programs keep other things there.
     """
-    libraries = adata.uns.get(SPATIAL) or {}
+    libraries = _libraries(adata)
     if name not in libraries and (n_slices > 1 or len(libraries) != 1):
         return None
     library = libraries[name] if name in libraries else next(iter(libraries.values()))
-    factors = library.get("scalefactors", {})
+    factors, images = _mapping(library.get("scalefactors")), _mapping(library.get("images"))
     for resolution in ("hires", "lowres"):
-        pixels = library.get("images", {}).get(resolution)
-        scale = factors.get(f"tissue_{resolution}_scalef")
-        if pixels is not None and scale:
-            return _Image(np.asarray(pixels), float(scale), factors.get("spot_diameter_fullres"))
+        pixels = _pixels(images.get(resolution))
+        scale = _positive(factors.get(f"tissue_{resolution}_scalef"))
+        if pixels is not None and scale is not None:
+            return _Image(pixels, scale, _positive(factors.get("spot_diameter_fullres")))
     return None
+
+
+def _libraries(adata: AnnData) -> dict[str, Mapping[str, Any]]:
+    """Entries of ``uns["spatial"]``, which may itself be the only one."""
+    content = _mapping(adata.uns.get(SPATIAL))
+    if "images" in content or "scalefactors" in content:
+        return {"": content}
+    return {str(name): entry for name, entry in content.items() if isinstance(entry, Mapping)}
+
+
+def _mapping(content: Any) -> Mapping[str, Any]:
+    return content if isinstance(content, Mapping) else {}
+
+
+def _pixels(image: Any) -> NDArray[Any] | None:
+    """Pixels that can be drawn: grey, or red, green and blue (and how opaque)."""
+    pixels = np.asarray(image) if image is not None else np.empty(0)
+    is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[-1] in {1, 3, 4})
+    return pixels if is_image and pixels.size and pixels.dtype.kind in "biuf" else None
+
+
+def _positive(value: Any) -> float | None:
+    """Return a number above 0 as such; None for all else."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) and number > 0 else None
 
 
 def _spacing(xy: NDArray[np.float64]) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from scrcl.markers import shown_genes
 from scrcl.report.pictures import CAPTIONS, Picture, embed_all
 from scrcl.report.table import Cell, Table, from_frame, mark, number, p_value, percent
 
@@ -26,7 +27,7 @@ _HEADS = [
     "outside",
     "marker",
 ]
-_NAMES = ("group", "cluster", "gene", "name", "genes")  # columns of text
+_NAMES = ("group", "cluster", "gene", "symbol", "name", "genes")  # columns of text
 _TABLES = {
     "cluster_names.csv": "Names that the list of markers suggests. They are suggestions: no "
     "cluster was renamed.",
@@ -88,7 +89,7 @@ def best_genes(folder: Path, n_genes: int) -> dict[str, list[str]]:
     table = _read(folder / "markers.csv")
     if table is None:
         return {}
-    ordered = table.sort_values("kept", ascending=False, kind="stable")
+    ordered = shown_genes(table).sort_values("kept", ascending=False, kind="stable")
     first = ordered.groupby("group", sort=False).head(n_genes)
     return {str(name): list(genes) for name, genes in first.groupby("group")["gene"]}
 
@@ -109,7 +110,7 @@ def associations(folder: Path, colors: Mapping[str, str]) -> list[Table]:
 
 def _members(modules: pd.DataFrame) -> pd.DataFrame:
     """One row for each module of genes instead of one for each gene."""
-    genes = modules.groupby("module")["gene"]
+    genes = shown_genes(modules).groupby("module")["gene"]
     return pd.DataFrame(
         {
             "n_genes": genes.size(),
@@ -119,7 +120,7 @@ def _members(modules: pd.DataFrame) -> pd.DataFrame:
 
 
 def _best(table: pd.DataFrame, colors: Mapping[str, str]) -> Table:
-    shown = table[table["rank"] <= _SHOWN]
+    shown = shown_genes(table[table["rank"] <= _SHOWN])
     columns = [
         [mark(group, colors) for group in shown["group"]],
         [Cell(str(rank), float(rank)) for rank in shown["rank"]],

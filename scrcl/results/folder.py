@@ -9,6 +9,7 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
+import yaml
 from numpy.typing import ArrayLike, NDArray
 
 from scrcl._validate import InputError
@@ -119,6 +120,11 @@ class RunFolder:
     def config(self) -> str:
         """Resolved configuration, YAML."""
         return (self.path / "config.yaml").read_text("utf-8")
+
+    @property
+    def features(self) -> str:
+        """Which features took part, see `scrcl.config.DataConfig`."""
+        return str(yaml.safe_load(self.config)["data"].get("features", "genes"))
 
     @property
     def finished(self) -> bool:
@@ -241,7 +247,7 @@ class RunFolder:
         if not path.is_file():
             return None
         table = pd.read_csv(path, dtype={"cluster": str}, keep_default_na=False, na_values={})
-        numbers = table.columns.difference(["cluster", "gene"])
+        numbers = table.columns.difference(["cluster", "gene", "symbol"])
         table[numbers] = table[numbers].apply(pd.to_numeric)
         return table
 

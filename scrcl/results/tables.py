@@ -1,5 +1,6 @@
 """What a run comes down to: a table of scores, and the data with its clusters."""
 
+import logging
 from collections.abc import Mapping
 
 import anndata as ad
@@ -9,8 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from scrcl._keys import ASSOCIATION, CLUSTERS, CONFIDENCE, EMBEDDING, PARAMS
 from scrcl._validate import InputError
-from scrcl.data.validate import unique_names
+from scrcl.data.naming import settle_names
 from scrcl.results.folder import Metrics, SeedResult
+
+log = logging.getLogger(__name__)
 
 SUMMARIZED = ("acc", "nmi", "ari", "f1", "n_clusters")
 
@@ -105,7 +108,11 @@ def annotated(adata: ad.AnnData, result: SeedResult, params: Mapping[str, object
     if result.associations is not None:
         genes = result.associations.pivot_table("association", "gene", "cluster", sort=False)
         genes = genes[sorted(genes.columns, key=lambda name: int(str(name)))]
-        names = pd.Index(unique_names(adata.var_names, "gene", []))
+        names = settle_names(adata.var, where="var").names
+        if not genes.index.isin(names).any():
+            log.warning(
+                "varm: no gene of the model is in var by name, so all associations are missing"
+            )
         shared.varm[ASSOCIATION] = genes.reindex(names).to_numpy(np.float32)
         shared.uns[PARAMS]["association_clusters"] = np.array(genes.columns, dtype=np.str_)
     return shared

@@ -69,6 +69,18 @@ def test_genes_are_found_whatever_their_case_and_absent_types_are_told() -> None
     assert notes == ["markers: no gene of mast is in the data"]
 
 
+def test_genes_are_found_by_symbol_or_by_identifier_and_another_case_is_told(caplog) -> None:
+    names = pd.Index(["ENSG00000254647.7", "ENSG00000115263", "ENSG00000000001"])
+    symbols = ["INS", "GCG", "Sst"]
+    wanted = {"beta": ["INS", "ENSG00000254647"], "alpha": ["ENSG00000115263.12"], "delta": ["SST"]}
+
+    lists, notes = present_markers(names, wanted, symbols)
+
+    assert lists == {"beta": [names[0]], "alpha": [names[1]], "delta": [names[2]]}
+    assert notes == []
+    assert "'SST' as 'ENSG00000000001'" in caplog.text
+
+
 def test_lists_of_another_species_or_kind_of_name_are_refused() -> None:
     with pytest.raises(InputError, match="Check the species"):
         present_markers(pd.Index(["ENSG01"]), {"beta": ["INS"]})

@@ -169,3 +169,55 @@ def test_nothing_is_written_into_the_input(tissue):
     spatial_domains(tissue, [CLUSTERS, "gene1"])
     assert list(tissue.obs) == columns
     assert list(tissue.uns) == keys
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"is_single": True},
+        {},
+        [],
+        np.arange(3),
+        "none",
+        True,
+        {"lib": {}},
+        {"lib": {"images": {}, "scalefactors": {}}},
+        {"lib": {"images": None, "scalefactors": None}},
+        {
+            "lib": {
+                "images": {"hires": np.zeros((4, 4, 2))},
+                "scalefactors": {"tissue_hires_scalef": 1},
+            }
+        },
+        {"lib": {"images": {"hires": "path.png"}, "scalefactors": {"tissue_hires_scalef": 1.0}}},
+        {
+            "lib": {
+                "images": {"hires": np.zeros((4, 4))},
+                "scalefactors": {"tissue_hires_scalef": "?"},
+            }
+        },
+        {"lib": {"scalefactors": {"spot_diameter_fullres": 0.0}}, "is_single": np.True_},
+        {"lib": ["images"]},
+    ],
+)
+def test_what_is_no_image_in_uns_is_none(plain, content):
+    plain.uns["spatial"] = content
+    (ax,) = spatial_domains(plain).axes
+    assert len(ax.images) == 0
+    assert diameter(ax) == pytest.approx(1)
+
+
+def test_an_entry_without_a_name_is_the_image_of_the_tissue(tissue):
+    (library,) = tissue.uns["spatial"].values()
+    bare = tissue.copy()
+    bare.uns["spatial"] = dict(library)
+    (ax,) = spatial_domains(bare).axes
+    assert len(ax.images) == 1
+
+
+def test_spots_without_a_position_are_not_drawn(plain):
+    text = plain.obsm["spatial"].astype(str).astype(object)
+    text[:3] = "NA"
+    plain.obsm["spatial"] = text
+    (ax,) = spatial_domains(plain).axes
+    assert len(spots(ax).get_offsets()) == plain.n_obs - 3
