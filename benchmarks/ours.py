@@ -9,11 +9,12 @@ import numpy as np
 from benchmarks.common import Found
 from benchmarks.machine import Stopwatch
 from scrcl.clustering import cosine_kmeans
-from scrcl.clustering.cells import consensus_of
+from scrcl.clustering.cells import partition_tree
 from scrcl.clustering.partitions import partitions, spaces
 from scrcl.config import configs_dir, load_config, override, paper_defaults, to_yaml
 from scrcl.data.prepare import Prepared, prepare
 from scrcl.experiment.protocols import Oracle
+from scrcl.methods.consensus import expression_of
 from scrcl.methods.network_based import joint_views
 from scrcl.model import Spots, TrainingData, training_data
 from scrcl.model.pipeline import run_seed, train
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.common import Runner
+    from scrcl.clustering import Expression
     from scrcl.config import Config, Task
     from scrcl.experiment.inputs import Dataset
     from scrcl.nn.network import Views
@@ -49,7 +51,10 @@ CELLS_CODE = (
     "scrcl/model/pipeline.py",
     "scrcl/methods/consensus.py",
     "scrcl/methods/network_based.py",
-    *(f"scrcl/clustering/{n}.py" for n in ("cells", "consensus", "n_clusters", "partitions")),
+    *(
+        f"scrcl/clustering/{n}.py"
+        for n in ("cells", "consensus", "evidence", "n_clusters", "partitions", "tree")
+    ),
 )
 
 
@@ -121,11 +126,12 @@ def clusterings(config: Config, variants: Mapping[str, Variant]) -> Runner:
             name: [part for space in spaces([view]) for part in partitions(space, seed=seed)]
             for name, view in {**views, "e1": e1, "e2": e2}.items()
         }
+        expression = expression_of(setup)
         n_classes, shared = setup.n_clusters, clock()
         assert isinstance(n_classes, int)
         for name in names:
             clock = Stopwatch()
-            labels = variants[name](Material(learned, members, n_classes, seed))
+            labels = variants[name](Material(learned, members, expression, n_classes, seed))
             yield Found(name, labels, prepared.kept, shared + clock())
 
     return run
@@ -142,6 +148,8 @@ class Material(NamedTuple):
     """Both learned views, (n_obs, 2 n_hidden)."""
     members: dict[str, list[NDArray[np.intp]]]
     """Partitions by view: ``log`` and ``scaled`` components, learned ``e1``, ``e2``."""
+    expression: Expression
+    """What the evidence for splits comes from."""
     n_classes: int
     seed: int
 
@@ -155,7 +163,8 @@ def consensus_over(*views: str, find_k: bool = False) -> Variant:
     def cluster(given: Material) -> NDArray[np.integer]:
         members = [part for view in views for part in given.members[view]]
         n_clusters = None if find_k else given.n_classes
-        return consensus_of(members, n_clusters, seed=given.seed).labels
+        tree = partition_tree(members, given.expression, seed=given.seed)
+        return tree.clusters(n_clusters).labels
 
     return cluster
 

@@ -1,6 +1,6 @@
 """The label-free clustering of cells: many views, many partitions, one tree."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,14 +48,21 @@ def cell_tree(
     views = list(views)
     n_obs = views[0].shape[0]
     if n_obs <= max_cells:
-        found = _consensus(views, seed=seed)
-        return _with_evidence(found, found.leaves, expression, seed=seed)
+        return partition_tree(_partitions(views, seed=seed), expression, seed=seed)
     sample = np.sort(np.random.default_rng(seed).choice(n_obs, max_cells, replace=False))
-    found = _consensus([view[sample] for view in views], seed=seed)
+    found = consensus(_partitions([view[sample] for view in views], seed=seed), seed=seed)
     nearest = _nearest_sampled(views, sample)
     leaves = followed(found.leaves[nearest], found.merges)
     leaves[sample] = found.leaves
     return _with_evidence(found, leaves, expression[sample], seed=seed)
+
+
+def partition_tree(
+    members: Iterable[NDArray[np.intp]], expression: Expression, *, seed: int
+) -> ClusterTree:
+    """Build the tree from given partitions of the same cells, each (n_obs,), as `cell_tree` does."""
+    found = consensus(members, seed=seed)
+    return _with_evidence(found, found.leaves, expression, seed=seed)
 
 
 def followed(near: NDArray[np.intp], merges: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -103,10 +110,8 @@ def _spans(
     return first, first + counts, first[:n_leaves]
 
 
-def _consensus(views: list[NDArray[np.floating]], *, seed: int) -> Consensus:
-    return consensus(
-        (labels for space in spaces(views) for labels in partitions(space, seed=seed)), seed=seed
-    )
+def _partitions(views: list[NDArray[np.floating]], *, seed: int) -> Iterator[NDArray[np.intp]]:
+    return (labels for space in spaces(views) for labels in partitions(space, seed=seed))
 
 
 def _with_evidence(

@@ -242,8 +242,8 @@ def _distance(
     """
     n_axes, n_obs = len(shift), n_left + n_right
     covariance = within / max(n_obs - 2, 1)
-    floor = 1e-3 * np.trace(covariance) / n_axes + 1e-12
-    squared = shift @ np.linalg.solve(covariance + floor * np.eye(n_axes), shift)
+    floor = 1e-3 * float(np.trace(covariance)) / n_axes + 1e-12
+    squared = float(shift @ np.linalg.solve(covariance + floor * np.eye(n_axes), shift))
     squared *= max(n_obs - n_axes - 3, 1) / max(n_obs - 2, 1)
     return float(np.sqrt(max(squared - n_axes * n_obs / (n_left * n_right), 0.0)))
 

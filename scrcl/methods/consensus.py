@@ -155,7 +155,7 @@ class Consensus:
         views = [*data.components, *learned, *([] if rep is None else [rep])]
         if data.batches is not None:
             views = [correct(view, data.batches, seed=seed) for view in views]
-        tree = cell_tree(views, _expression(data), seed=seed)
+        tree = cell_tree(views, expression_of(data), seed=seed)
         names = tuple(dict.fromkeys((*VOTING_VIEWS, *members(data.config.cluster.embedding))))
         return ConsensusClusters(
             clustering=tree.clusters(data.n_clusters),
@@ -164,7 +164,7 @@ class Consensus:
         )
 
 
-def _expression(data: TrainingData) -> Expression:
+def expression_of(data: TrainingData) -> Expression:
     """Gather what the evidence for the splits comes from."""
     log_norm, quality = data.prepared.log_norm, data.prepared.quality
     covariates = pd.DataFrame(index=log_norm.obs_names)
