@@ -22,12 +22,12 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.common import renew
-from scrcl.clustering import consensus_clusters
+from scrcl.clustering import cell_tree
 from scrcl.clustering.batches import correct
 from scrcl.clustering.partitions import leading_components
 from scrcl.data.bare import bare
 from scrcl.data.prepare import prepare
-from scrcl.methods.consensus import VOTING_VIEWS
+from scrcl.methods.consensus import VOTING_VIEWS, expression_of
 from scrcl.methods.network_based import joint_views
 from scrcl.metrics import score
 from scrcl.model import find_config, training_data
@@ -97,11 +97,12 @@ def measure(name: str, data_dir: Path) -> list[dict[str, object]]:
     views = run_seed(setup, 0).views
     assert views is not None  # the default preset trains a network
     every = [*setup.components, *(joint_views(views, part) for part in VOTING_VIEWS)]
+    expression = expression_of(setup)
     batches = obs["batch"].to_numpy(dtype=np.str_)
     table = []
     for way, change in WAYS.items():
         changed = [change(view, batches) for view in every]
-        labels = consensus_clusters(changed, n_clusters, seed=0).labels
+        labels = cell_tree(changed, expression, seed=0).clusters(n_clusters).labels
         scores = score(obs["label"].astype("category"), labels)
         table.append(
             {

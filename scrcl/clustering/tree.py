@@ -174,8 +174,8 @@ class ClusterTree:
         Splits are opened from the root on: first those that meet the bar or lie above one that
         does, the highest first; then the others, where a split counts less the more its sides
         overlap. While supported splits are opened, a group of fewer than 5 cells that another
-        split leaves over is no cluster of its own: it stays with the cluster among its neighbours
-        in the tree that it is most often put with.
+        split leaves over is no cluster of its own: it goes down the other side, at every split to
+        the half that it is more often put with.
 
         Raises
         ------
@@ -274,16 +274,29 @@ class ClusterTree:
         self, nodes: list[int], aside: list[tuple[int, int]]
     ) -> NDArray[np.intp]:
         clusters = np.full(self.n_leaves, -1)
-        for number, node in enumerate(nodes):
+        number_of = {node: number for number, node in enumerate(nodes)}
+        for node, number in number_of.items():
             clusters[self._below(node)] = number
-        # The last set aside is the deepest: its neighbours have their clusters when it gets one.
-        for small, large in reversed(aside):
-            own, near = self._below(small), self._below(large)
-            affinity = self.sizes[own] @ self.together[np.ix_(own, near)] * self.sizes[near]
-            votes = np.bincount(clusters[near], affinity)
-            cells = np.bincount(clusters[near], self.sizes[near])
-            clusters[own] = int(np.argmax(votes / np.maximum(cells, 1)))
+        for small, large in aside:
+            clusters[self._below(small)] = number_of[self._joined(small, large, set(nodes))]
         return clusters
+
+    def _joined(self, small: int, node: int, nodes: set[int]) -> int:
+        """Go down from a node to one of a cut, always to the side that a group is put with most.
+
+        The way does not depend on the cut but for its end: cuts nest.
+        """
+        own = self._below(small)
+        votes = self.sizes[own] @ self.together[own] * self.sizes
+        while node not in nodes:
+            sides = sorted(self.merges[node - self.n_leaves], key=self._by_cells)
+            if self._leaves_over(node):
+                node = sides[1]
+            else:
+                node = max(
+                    sides, key=lambda side: votes[self._below(side)].sum() / self.n_cells[side]
+                )
+        return node
 
 
 def by_weight(clusters: NDArray[np.intp], leaves: NDArray[np.intp]) -> NDArray[np.intp]:
