@@ -125,7 +125,7 @@ def test_a_folder_that_is_not_visium_is_refused(runner: Runner) -> None:
         pytest.param(lambda a: a[:0], "got 0 cells x 60 genes", id="no cells"),
         pytest.param(lambda a: a[:, :0], "got 45 cells x 0 genes", id="no genes"),
         pytest.param(lambda a: with_x(0 * dense(a))(a), "none has a count", id="only zeros"),
-        pytest.param(poisoned(-1.0), "got negative values", id="negative"),
+        pytest.param(poisoned(-1.0), "got negative counts", id="negative"),
         pytest.param(poisoned(np.nan), "1 values that are NaN or infinite", id="NaN"),
         pytest.param(poisoned(np.inf), "1 values that are NaN or infinite", id="infinite"),
     ],
@@ -200,7 +200,7 @@ def test_constant_genes_are_no_obstacle(runner: Runner, adata_sc: ad.AnnData) ->
     X = dense(adata_sc)
     X[:, :30] = 2.0
 
-    passed(runner, with_x(X)(adata_sc), "--set", "values=scaled", "--set", "n_hvg=20")
+    passed(runner, with_x(X)(adata_sc), "--set", "model_input=scaled", "--set", "n_hvg=20")
 
 
 def test_cells_without_counts_stay_in_the_tables_without_a_cluster(
