@@ -126,8 +126,7 @@ def prepare(
     """
     usable, coords, found = usable_spots(adata, cfg, slice_key)
     notes = [*notes, *found]
-    keep = usable if keep is None else usable & np.asarray(keep, dtype=bool)
-    genes = preprocess(adata, cfg, keep=keep, batch_key=batch_key or slice_key)
+    genes = preprocess(adata, cfg, keep=keep, usable=usable, batch_key=batch_key or slice_key)
     if genes.log_norm.n_obs < MIN_CELLS:
         msg = (
             f"cells: got {genes.log_norm.n_obs} with counts, wanted at least {MIN_CELLS} to contrast "

@@ -50,6 +50,7 @@ def preprocess(
     cfg: DataConfig,
     *,
     keep: ArrayLike | None = None,
+    usable: NDArray[np.bool_] | None = None,
     batch_key: str | None = None,
 ) -> Preprocessed:
     """Filter cells and genes, normalise, choose variable genes and make the model input.
@@ -75,6 +76,8 @@ def preprocess(
     keep
         Boolean mask, ``(n_obs,)``: the cells to use. The only way by which anything that is known
         about the cells (the official code drops those without a label) gets in.
+    usable
+        Boolean mask, ``(n_obs,)``: cells that can take part at all; that others cannot has been told.
     batch_key
         Column of ``obs``: choose genes that vary within these groups.
 
@@ -88,7 +91,7 @@ def preprocess(
     values, wanted = find_values(adata, said), cfg.model_input
     log.info("%s", values.line)
     notes = _describe(values, cfg)
-    kept, X, genes = _filter(values, keep, notes)
+    kept, X, genes = _filter(values, keep, usable, notes)
     all_names = unique_names(adata.obs_names, "cell", notes)
     obs_names = all_names[kept]
     all_genes = unique_names(values.var_names, "gene", notes)
@@ -214,16 +217,20 @@ def _describe(values: Values, cfg: DataConfig) -> list[str]:
 
 
 def _filter(
-    values: Values, keep: ArrayLike | None, notes: list[str]
+    values: Values,
+    keep: ArrayLike | None,
+    usable: NDArray[np.bool_] | None,
+    notes: list[str],
 ) -> tuple[NDArray[np.bool_], CSR, NDArray[np.bool_]]:
     """Drop cells that are not asked for or have no count, then genes that no cell is left with."""
-    X = values.X
-    asked = np.ones(X.shape[0], dtype=bool) if keep is None else np.asarray(keep, dtype=bool)
+    X, n_obs = values.X, values.X.shape[0]
+    wanted = np.ones(n_obs, dtype=bool) if keep is None else np.asarray(keep, dtype=bool)
+    asked = wanted if usable is None else wanted & usable
     kept = asked & (np.concatenate(each_block(X, lambda rows: rows.getnnz(1))) > 0)
     n_empty = int(asked.sum() - kept.sum())
     if n_empty:
         notes.append(f"{n_empty:,} cells without a count take no part and get no cluster")
-    if n_left_out := int((~asked).sum()):
+    if n_left_out := int(n_obs - wanted.sum()):
         notes.append(f"{n_left_out:,} cells left out as asked")
     X = X if kept.all() else X[kept]
     genes = np.sum(each_block(X, lambda rows: rows.getnnz(0)), axis=0) > 0
