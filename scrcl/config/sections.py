@@ -187,7 +187,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         coerce_fields(self, "train")
         if not any(self.loss_weights.values()):
-            msg = "train.lambda_*: got 0 for all, wanted at least one loss above 0."
+            msg = "train.lambda_*: got 0 for all three, wanted at least one loss above 0."
             raise InputError(msg)
         if self.precision != "float32" and not self.fast_step:
             msg = (

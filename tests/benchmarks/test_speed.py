@@ -60,8 +60,9 @@ def test_operations_of_a_step_counted_by_hand():
 def test_operations_of_a_step_are_those_that_torch_counts(config):
     # In double precision: torch does not count what goes to oneDNN.
     inputs = double(training_step.simulate(60, 30).rows(slice(0, 60)))
-    trainer = training_step.make_trainer("ours", inputs, config, CPU)
-    trainer.model.double()
+    made = training_step.make_trainer("ours", inputs, config, CPU)
+    # Anew: the optimiser's moments are of the precision that the network had.
+    trainer = type(made)(made.model.double(), made.batches, made.cfg, made.temperature)
     with FlopCounterMode(display=False) as counter:
         training_step.step(trainer)
     sparse = (
