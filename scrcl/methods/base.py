@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from scrcl.clustering import ClusterTree
     from scrcl.config import Config, Task
     from scrcl.data.basis import NewCells
     from scrcl.data.components import Axes
@@ -142,6 +143,11 @@ class Fitted(Protocol):
     @property
     def embedding(self) -> NDArray[np.float32] | None:
         """``X_scrcl`` of the training cells, (n_obs, n_features); ``None`` after `from_state`."""
+        ...
+
+    @property
+    def tree(self) -> ClusterTree | None:
+        """Tree of which the clusters are a cut; ``None``: the method has none."""
         ...
 
     @property

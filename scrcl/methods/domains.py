@@ -107,6 +107,10 @@ class DomainClusters:
         )
 
     @property
+    def tree(self) -> None:
+        """There is none."""
+
+    @property
     def threshold(self) -> float:
         """Confidence below which a new spot is unknown."""
         return self.space.threshold

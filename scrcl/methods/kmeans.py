@@ -63,6 +63,10 @@ class KMeansClusters:
         return self.embedded.space(self.clustering.labels, self.clustering.n_clusters)
 
     @property
+    def tree(self) -> None:
+        """There is none."""
+
+    @property
     def threshold(self) -> float:
         """Confidence below which a new cell is unknown."""
         return self.space.threshold

@@ -41,8 +41,9 @@ def cluster(  # noqa: PLR0913  (the one public door; all options go by name)
     """Cluster cells, or the spots of a tissue, and write what was found into ``adata``.
 
     Written are ``obs[key]`` (categorical), ``obs[key + "_confidence"]``, ``obsm["X_" + key]``
-    (n_obs, at most 50), ``varm[key + "_association"]`` (genes x clusters, see `scrcl.markers`) and
-    ``uns[key]``. Nothing else is changed, and nothing at all if it fails. Cells without a count get
+    (n_obs, at most 50), ``varm[key + "_association"]`` (genes x clusters, see `scrcl.markers`),
+    ``uns[key]`` and, where the method has a tree of clusters, ``obs[key + "_leaf"]`` and
+    ``uns[key]["tree"]``, from which `cut` makes any other number. Nothing else is changed, and nothing at all if it fails. Cells without a count get
     no cluster, and NaN for the rest.
 
     Parameters
@@ -118,6 +119,8 @@ def write_result(
         adata.obs[key] = clusters
     if model.confidence_ is not None:
         adata.obs[f"{key}_confidence"] = model.confidence_
+    if model.leaves_ is not None:
+        adata.obs[f"{key}_leaf"] = model.leaves_
     adata.obsm[f"X_{key}"] = model.embedding_
     if keep_views and model.found_.network is not None:
         adata.obsm[f"X_{key}_views"] = model.views_
