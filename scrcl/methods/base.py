@@ -155,8 +155,8 @@ class Fitted(Protocol):
         """Confidence below which a new cell is unknown."""
         ...
 
-    def cut(self, n_clusters: int) -> Self:
-        """Return the same with another number of clusters, without training.
+    def cut(self, n_clusters: NClusters) -> Self:
+        """Return the same with another number of clusters, or that found, without training.
 
         Raises
         ------

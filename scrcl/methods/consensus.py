@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         ArrayShape,
         Fitted,
         Mapped,
+        NClusters,
         NewData,
         TrainedViews,
         TrainingData,
@@ -106,8 +107,8 @@ class ConsensusClusters:
         """Confidence below which a new cell is unknown."""
         return self.space.threshold
 
-    def cut(self, n_clusters: int) -> Self:
-        """Cut the tree at another number of clusters."""
+    def cut(self, n_clusters: NClusters) -> Self:
+        """Cut the tree at another number of clusters, or as deep as the evidence goes."""
         if self.tree is None:
             msg = (
                 "model: got one of an older format, without its tree, wanted one to cut. Train it "

@@ -293,6 +293,32 @@ class ScRCL:
         )
         return self
 
+    def cut(self, n_clusters: object = "auto") -> Self:
+        """Return a model with another number of clusters from the same tree, without training.
+
+        It predicts, embeds and saves as one that was trained with that number.
+
+        Parameters
+        ----------
+        n_clusters
+            A number, a range ``(low, high)``, or ``"auto"``: as deep as the evidence goes.
+
+        Raises
+        ------
+        InputError
+            If the model is not fitted, has no tree, or the tree cannot be cut so finely.
+        """
+        model, wanted = self._fitted, as_n_clusters(n_clusters)
+        fitted = model.fitted.cut(wanted)
+        training = model.training
+        if training is not None:
+            training = replace(training, run=replace(training.run, fitted=fitted))
+        other = type(self)(**(self._params | {"n_clusters": wanted}))
+        other._model = replace(  # noqa: SLF001  (of its own class)
+            model, fitted=fitted, n_clusters=fitted.clustering.n_clusters, training=training
+        )
+        return other
+
     def fit_predict(self, adata: ad.AnnData, y: None = None, **options: Any) -> NDArray[np.integer]:
         """`fit`, with its options, and return ``labels_``."""
         return self.fit(adata, y, **options).labels_
