@@ -16,7 +16,7 @@ from scrcl._version import __version__
 if TYPE_CHECKING:
     from scrcl import config, datasets, experiment, markers, metrics, model, pl, results
     from scrcl.data.read import read
-    from scrcl.model import ScRCL, cluster
+    from scrcl.model import ScRCL, cluster, cut
 
 __all__ = [
     "InputError",
@@ -24,6 +24,7 @@ __all__ = [
     "__version__",
     "cluster",
     "config",
+    "cut",
     "datasets",
     "experiment",
     "markers",
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 
-_OF_MODEL = ("ScRCL", "cluster")
+_OF_MODEL = ("ScRCL", "cluster", "cut")
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ from scrcl.clustering.evidence import Expression
 from scrcl.clustering.kmeans import cosine_kmeans
 from scrcl.clustering.result import Clustering
 from scrcl.clustering.spatial import majority_vote
+from scrcl.clustering.stored import split_table, tree_arrays, tree_of
 from scrcl.clustering.tree import BARS, Bar, ClusterTree
 
 __all__ = [
@@ -20,4 +21,7 @@ __all__ = [
     "domain_clusters",
     "domain_voters",
     "majority_vote",
+    "split_table",
+    "tree_arrays",
+    "tree_of",
 ]

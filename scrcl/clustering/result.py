@@ -31,5 +31,7 @@ class Clustering:
 
     @property
     def n_clusters(self) -> int:
-        """Number of clusters."""
+        """Number of clusters, of which some may have no cell where a file holds some of the cells."""
+        if self.stability is not None:
+            return len(self.stability)
         return int(self.labels.max()) + 1

@@ -12,7 +12,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scrcl._validate import InputError
-from scrcl.clustering.consensus import by_size
 from scrcl.clustering.result import Clustering
 
 SMALLEST = 5
@@ -77,6 +76,9 @@ class ClusterTree:
     curve
         What the partitions say about every number of clusters, see
         `scrcl.clustering.n_clusters.n_clusters_curve`.
+    totals
+        Cells of each leaf, (n_leaves,), where ``leaves`` are of some of the cells only, as in a
+        file; ``None``: as ``leaves`` say. Clusters are numbered by them.
     """
 
     leaves: NDArray[np.intp]
@@ -87,6 +89,7 @@ class ClusterTree:
     splits: pd.DataFrame
     bar: Bar = BARS["default"]
     curve: pd.DataFrame | None = None
+    totals: NDArray[np.intp] | None = None
 
     @property
     def n_leaves(self) -> int:
@@ -137,6 +140,13 @@ class ClusterTree:
         aside = opened & ~self.supported & (self._smaller_side < SMALLEST)
         return self.n_leaves - sum(len(self._below(node)) for node in self._small_of(aside))
 
+    @property
+    def cells_of_leaves(self) -> NDArray[np.intp]:
+        """Cells of each leaf, whether they voted or not, (n_leaves,)."""
+        if self.totals is not None:
+            return self.totals
+        return np.bincount(self.leaves, minlength=self.n_leaves)
+
     def at(self, bar: Bar) -> "ClusterTree":
         """Return the same tree with another bar."""
         return replace(self, bar=bar)
@@ -158,14 +168,17 @@ class ClusterTree:
             low, high = n_clusters or (1, self.n_max)
             n_clusters = max(min(self.n_supported, high, self.n_max), min(low, self.n_max))
             curve = self.curve
-        clusters = by_weight(self.frontier(n_clusters), self.leaves)
-        labels = clusters[self.leaves]
-        confidence = self.confidence(clusters)[self.leaves]
+        return replace(self.clustering(self.frontier(n_clusters)), curve=curve)
+
+    def clustering(self, clusters: NDArray[np.intp]) -> Clustering:
+        """Return any clusters of leaves, (n_leaves,), as clusters of cells, the largest first."""
+        clusters = by_weight(clusters, self.cells_of_leaves)
+        confidence = self.confidence(clusters)
+        cells = np.bincount(clusters, self.cells_of_leaves)
         return Clustering(
-            labels=labels,
-            confidence=confidence,
-            stability=np.bincount(labels, confidence) / np.bincount(labels),
-            curve=curve,
+            labels=clusters[self.leaves],
+            confidence=confidence[self.leaves],
+            stability=np.bincount(clusters, confidence * self.cells_of_leaves) / cells.clip(1),
         )
 
     def frontier(self, n_clusters: int) -> NDArray[np.intp]:
@@ -299,12 +312,15 @@ class ClusterTree:
         return node
 
 
-def by_weight(clusters: NDArray[np.intp], leaves: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Renumber clusters of leaves 0, 1, ... from the largest to the smallest, (n_leaves,)."""
-    cells = by_size(clusters[leaves])
-    numbered = np.zeros(len(clusters), dtype=np.intp)
-    numbered[leaves] = cells
-    return numbered
+def by_weight(clusters: NDArray[np.intp], cells: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Renumber clusters of leaves 0, 1, ... from the largest to the smallest, (n_leaves,).
+
+    ``cells`` are those of each leaf; of equal clusters the one with the first leaf comes first.
+    """
+    _, first, codes = np.unique(clusters, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.intp)
+    rank[np.lexsort((first, -np.bincount(codes, cells)))] = np.arange(len(first))
+    return rank[codes]
 
 
 def separation(affinity: NDArray[np.floating], labels: NDArray[np.intp]) -> NDArray[np.float64]:

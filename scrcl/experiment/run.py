@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from scrcl import __version__
 from scrcl._keys import CLUSTERS, NAME
 from scrcl._validate import InputError
 from scrcl.checkpoint import Checkpoint
+from scrcl.clustering import split_table, tree_arrays
 from scrcl.config import to_yaml
 from scrcl.data.prepare import prepare
 from scrcl.data.quality import batch_notes
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from scrcl.clustering import ClusterTree
     from scrcl.config import Config
     from scrcl.data.prepare import Prepared
     from scrcl.experiment.inputs import Dataset
@@ -295,9 +297,17 @@ def _one_seed(
         left_out=cells.left_out,
         stability=None if clustering.stability is None else pd.Series(clustering.stability),
         curve=clustering.curve,
+        **tree_fields(found.fitted.tree),
         **genes,
     )
     return result, model
+
+
+def tree_fields(tree: ClusterTree | None) -> dict[str, Any]:
+    """Fields of `SeedResult` about the tree."""
+    if tree is None:
+        return {}
+    return {"splits": split_table(tree), "tree": tree_arrays(tree), "leaves": tree.leaves}
 
 
 def _scores(truth: pd.Series | None, clusters: NDArray[np.integer], epoch: int) -> dict[str, float]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from scrcl.clustering import ClusterTree
     from scrcl.config import Config, Task
     from scrcl.data.basis import NewCells
     from scrcl.data.components import Axes
@@ -145,12 +146,17 @@ class Fitted(Protocol):
         ...
 
     @property
+    def tree(self) -> ClusterTree | None:
+        """Tree of which the clusters are a cut; ``None``: the method has none."""
+        ...
+
+    @property
     def threshold(self) -> float:
         """Confidence below which a new cell is unknown."""
         ...
 
-    def cut(self, n_clusters: int) -> Self:
-        """Return the same with another number of clusters, without training.
+    def cut(self, n_clusters: NClusters) -> Self:
+        """Return the same with another number of clusters, or that found, without training.
 
         Raises
         ------

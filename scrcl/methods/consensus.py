@@ -10,7 +10,14 @@ import numpy as np
 import pandas as pd
 
 from scrcl._validate import InputError
-from scrcl.clustering import Clustering, ClusterTree, Expression, cell_tree
+from scrcl.clustering import (
+    Clustering,
+    ClusterTree,
+    Expression,
+    cell_tree,
+    tree_arrays,
+    tree_of,
+)
 from scrcl.clustering.batches import correct
 from scrcl.data.components import expression_components
 from scrcl.methods.base import State
@@ -36,6 +43,7 @@ if TYPE_CHECKING:
         ArrayShape,
         Fitted,
         Mapped,
+        NClusters,
         NewData,
         TrainedViews,
         TrainingData,
@@ -46,6 +54,7 @@ VOTING_VIEWS = ("e1", "e2")
 """Learned views in the consensus: as many as views of expression, which keep it sound where the
 network has little to learn from."""
 
+_TREE = "tree."
 COVARIATES = ("n_counts", "n_genes", "mitochondrial", "doublet_score")
 """Columns of the quality table that may explain a split instead of a type."""
 
@@ -71,6 +80,8 @@ class ConsensusClusters:
         (r"tree\.heights", "f", ("merges",)),
         (r"tree\.sizes", "i", ("leaves",)),
         (r"tree\.together", "f", ("leaves", "leaves")),
+        (r"tree\.totals", "i", ("leaves",)),
+        (r"tree\.bar", "f", ("two",)),
         (r"tree\.splits\.\w+", "f", ("merges",)),
     )
 
@@ -96,8 +107,8 @@ class ConsensusClusters:
         """Confidence below which a new cell is unknown."""
         return self.space.threshold
 
-    def cut(self, n_clusters: int) -> Self:
-        """Cut the tree at another number of clusters."""
+    def cut(self, n_clusters: NClusters) -> Self:
+        """Cut the tree at another number of clusters, or as deep as the evidence goes."""
         if self.tree is None:
             msg = (
                 "model: got one of an older format, without its tree, wanted one to cut. Train it "
@@ -116,7 +127,8 @@ class ConsensusClusters:
         info, arrays = self.embedded.state(self.space)
         if self.tree is None:
             return State(info, arrays)
-        tree = tree_state(replace(self.tree, leaves=self.tree.leaves[self.embedded.rows]))
+        leaves, totals = self.tree.leaves[self.embedded.rows], self.tree.cells_of_leaves
+        tree = tree_state(replace(self.tree, leaves=leaves, totals=totals))
         return State(info | tree.info, arrays | tree.arrays)
 
     @classmethod
@@ -180,33 +192,15 @@ def expression_of(data: TrainingData) -> Expression:
 
 
 def tree_state(tree: ClusterTree) -> State:
-    """Return what a file needs of a tree: plain values and arrays; `tree_from` undoes it."""
-    numbers = tree.splits.drop(columns="genes").astype(np.float64)
-    arrays: Arrays = {
-        "tree.leaves": tree.leaves.astype(np.int32),
-        "tree.merges": tree.merges.astype(np.int32),
-        "tree.heights": tree.heights,
-        "tree.sizes": tree.sizes.astype(np.int32),
-        "tree.together": tree.together,
-    }
-    arrays |= {f"tree.splits.{name}": column.to_numpy() for name, column in numbers.items()}
-    return State({"tree_genes": list(tree.splits["genes"])}, arrays)
+    """Return what a model file needs of a tree; `tree_from` undoes it."""
+    arrays = {f"{_TREE}{name}": array for name, array in tree_arrays(tree).items()}
+    genes = arrays.pop(f"{_TREE}genes")  # no numbers, which is all that its arrays can be
+    arrays[f"{_TREE}leaves"] = tree.leaves.astype(np.int32)
+    return State({"tree_genes": genes.tolist()}, arrays)
 
 
 def tree_from(info: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> ClusterTree:
     """Undo `tree_state`; a missing entry is a `KeyError`."""
-    prefix = "tree.splits."
-    n_leaves = len(arrays["tree.sizes"])
-    splits = pd.DataFrame(
-        {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)},
-        index=pd.RangeIndex(n_leaves, 2 * n_leaves - 1, name="node"),
-    )
-    splits["genes"] = list(info["tree_genes"])
-    return ClusterTree(
-        leaves=arrays["tree.leaves"].astype(np.intp),
-        merges=arrays["tree.merges"].astype(np.intp),
-        heights=arrays["tree.heights"],
-        sizes=arrays["tree.sizes"].astype(np.intp),
-        together=arrays["tree.together"],
-        splits=splits,
-    )
+    own = {name.removeprefix(_TREE): a for name, a in arrays.items() if name.startswith(_TREE)}
+    genes = np.array(info["tree_genes"], dtype=np.str_)
+    return tree_of(own | {"genes": genes}, own["leaves"])

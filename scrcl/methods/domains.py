@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from scrcl.config import Task
     from scrcl.data.graph import CSR
     from scrcl.data.prepare import Prepared
-    from scrcl.methods.base import Arrays, ArrayShape, Fitted, NewData, TrainedViews, TrainingData
+    from scrcl.methods.base import (
+        Arrays,
+        ArrayShape,
+        Fitted,
+        NClusters,
+        NewData,
+        TrainedViews,
+        TrainingData,
+    )
     from scrcl.methods.space import LabelledSpace
 
 N_SMOOTHED_COMPONENTS = 100
@@ -107,18 +115,23 @@ class DomainClusters:
         )
 
     @property
+    def tree(self) -> None:
+        """There is none."""
+
+    @property
     def threshold(self) -> float:
         """Confidence below which a new spot is unknown."""
         return self.space.threshold
 
-    def cut(self, n_clusters: int) -> Self:
+    def cut(self, n_clusters: NClusters) -> Self:
         """Let the voters find another number of domains."""
         if n_clusters == self.clustering.n_clusters:
             return self
         if self.training is None:
+            n_wanted = "auto" if n_clusters is None else n_clusters
             msg = (
-                f"n_clusters: got {n_clusters}, wanted {self.clustering.n_clusters}: a model file "
-                f"holds one number of domains. Train again with n_clusters={n_clusters}."
+                f"n_clusters: got {n_wanted}, wanted {self.clustering.n_clusters}: a model file "
+                f"holds one number of domains. Train again with n_clusters={n_wanted}."
             )
             raise InputError(msg)
         return replace(self, clustering=self.training.domains(n_clusters))

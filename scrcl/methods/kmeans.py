@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         ArrayShape,
         Fitted,
         Mapped,
+        NClusters,
         NewData,
         State,
         TrainedViews,
@@ -63,14 +64,18 @@ class KMeansClusters:
         return self.embedded.space(self.clustering.labels, self.clustering.n_clusters)
 
     @property
+    def tree(self) -> None:
+        """There is none."""
+
+    @property
     def threshold(self) -> float:
         """Confidence below which a new cell is unknown."""
         return self.space.threshold
 
-    def cut(self, n_clusters: int) -> Self:
-        """Return itself for its own number of clusters; there is no tree to give another."""
+    def cut(self, n_clusters: NClusters) -> Self:
+        """Return itself for its own number of clusters, or none; there is no tree to give another."""
         own = self.clustering.n_clusters
-        if n_clusters != own:
+        if n_clusters not in (None, own):
             msg = (
                 f"n_clusters: got {n_clusters}, wanted {own}: k-means keeps no tree of clusters. "
                 f"Train again with n_clusters={n_clusters}."

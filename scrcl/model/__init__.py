@@ -5,7 +5,7 @@ Nothing here sees labels.
 """
 
 from scrcl.methods import NClusters, Spots, TrainingData
-from scrcl.model.annotate import cluster
+from scrcl.model.annotate import cluster, cut
 from scrcl.model.estimator import UNKNOWN, ScRCL, spots_of
 from scrcl.model.pipeline import training_data
 from scrcl.model.settings import Preset, find_config
@@ -18,6 +18,7 @@ __all__ = [
     "Spots",
     "TrainingData",
     "cluster",
+    "cut",
     "find_config",
     "spots_of",
     "training_data",

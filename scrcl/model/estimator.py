@@ -13,6 +13,7 @@ import pandas as pd
 
 from scrcl._validate import InputError
 from scrcl._version import __version__
+from scrcl.clustering import tree_arrays
 from scrcl.config import config_from_text, override, to_yaml
 from scrcl.data.bare import bare
 from scrcl.data.basis import match_genes, new_cells
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scrcl.checkpoint import Checkpoint
+    from scrcl.clustering import ClusterTree
     from scrcl.config import Config, Task
     from scrcl.config.sections import Said
     from scrcl.data.basis import Basis, GeneMatch
@@ -291,6 +293,32 @@ class ScRCL:
         )
         return self
 
+    def cut(self, n_clusters: object = "auto") -> Self:
+        """Return a model with another number of clusters from the same tree, without training.
+
+        It predicts, embeds and saves as one that was trained with that number.
+
+        Parameters
+        ----------
+        n_clusters
+            A number, a range ``(low, high)``, or ``"auto"``: as deep as the evidence goes.
+
+        Raises
+        ------
+        InputError
+            If the model is not fitted, has no tree, or the tree cannot be cut so finely.
+        """
+        model, wanted = self._fitted, as_n_clusters(n_clusters)
+        fitted = model.fitted.cut(wanted)
+        training = model.training
+        if training is not None:
+            training = replace(training, run=replace(training.run, fitted=fitted))
+        other = type(self)(**(self._params | {"n_clusters": wanted}))
+        other._model = replace(  # noqa: SLF001  (of its own class)
+            model, fitted=fitted, n_clusters=fitted.clustering.n_clusters, training=training
+        )
+        return other
+
     def fit_predict(self, adata: ad.AnnData, y: None = None, **options: Any) -> NDArray[np.integer]:
         """`fit`, with its options, and return ``labels_``."""
         return self.fit(adata, y, **options).labels_
@@ -469,7 +497,11 @@ class ScRCL:
             "notes": self.notes_,
         }
         stability = self.found_.clustering.stability
-        return summary if stability is None else summary | {"stability": stability}
+        if stability is not None:
+            summary["stability"] = stability
+        if self.tree_ is not None:
+            summary["tree"] = tree_arrays(self.tree_)
+        return summary
 
     def __repr__(self) -> str:
         """Say what it is and whether it is fitted."""
@@ -543,6 +575,27 @@ class ScRCL:
     def links_(self) -> GeneLinks | None:
         """What the model says about genes; ``None`` for a single cluster."""
         return self._trained_on("links_").links
+
+    @property
+    def tree_(self) -> ClusterTree | None:
+        """Tree of which the clusters are a cut, with the evidence for every split.
+
+        ``None`` if the method has none (the paper's k-means, the domains of a tissue), or if the model
+        is from a file that was written without. The leaves are those of the cells that took part;
+        after `load` of a sample of them.
+        """
+        return self._fitted.fitted.tree
+
+    @property
+    def leaves_(self) -> NDArray[np.integer] | None:
+        """Leaf of the tree of each training cell, (n_obs,); -1 for a cell that took no part."""
+        training = self._trained_on("leaves_")
+        if self.tree_ is None:
+            return None
+        kept = training.data.prepared.kept
+        leaves = np.full(len(kept), -1, dtype=np.int32)
+        leaves[kept] = self.tree_.leaves
+        return leaves
 
     @property
     def found_(self) -> SeedRun:

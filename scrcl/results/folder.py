@@ -22,6 +22,8 @@ ASIDE, PART = ".old", ".part"
 """Endings of the run that is being replaced, and of folders that are being filled."""
 
 
+SPLITS, TREE = "splits.csv", "tree.npz"
+"""Files of a seed about the tree that its clusters are a cut of."""
 PROTOCOLS = {"label_free": "clusters.csv", "oracle": "clusters_oracle.csv"}
 """Protocol to the file of a seed that has its clusters."""
 
@@ -56,6 +58,12 @@ class SeedResult:
     """``gene`` and ``module`` of each gene that the model saw."""
     activity: pd.DataFrame | None = None
     """Modules and clusters, as :func:`scrcl.markers.module_activity` makes them."""
+    splits: pd.DataFrame | None = None
+    """Evidence for the splits of the tree, as :func:`scrcl.clustering.split_table` makes it."""
+    tree: Mapping[str, NDArray[Any]] | None = None
+    """The tree of clusters, as :func:`scrcl.clustering.tree_arrays` makes it."""
+    leaves: NDArray[np.integer] | None = None
+    """Leaf of the tree of each cell, shape (n_obs,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +206,7 @@ class RunFolder:
         if self._path(seed, PROTOCOLS["oracle"]).is_file():
             oracle = self.load_clusters(seed, protocol="oracle").loc[embedding.index]
         stability = self._optional(seed, "stability.csv")
+        tree, rows = self.load_tree(seed), ("obs_names", "leaves")
         history: list[Any] = self.load_history(seed).reset_index().to_dict("records")
         return SeedResult(
             seed=seed,
@@ -214,7 +223,31 @@ class RunFolder:
             associations=self._genes(seed, "gene_associations.csv"),
             modules=self._genes(seed, "gene_modules.csv"),
             activity=self._optional(seed, "module_activity.csv"),
+            splits=self.load_splits(seed),
+            tree=None if tree is None else {name: tree[name] for name in tree if name not in rows},
+            leaves=None if tree is None else tree["leaves"],
         )
+
+    def load_splits(self, seed: int) -> pd.DataFrame | None:
+        """Evidence for the splits of a seed's tree, indexed by node; ``None`` where there is none."""
+        path = self._path(seed, SPLITS)
+        if not path.is_file():
+            return None
+        text = ["genes", "supported", "explained_by"]
+        return pd.read_csv(
+            path, index_col="node", keep_default_na=False, dtype=dict.fromkeys(text, str)
+        )
+
+    def load_tree(self, seed: int) -> dict[str, NDArray[Any]] | None:
+        """Return the tree of a seed with ``obs_names`` and ``leaves``; ``None`` where there is none.
+
+        :func:`scrcl.clustering.tree_of` makes a tree of it.
+        """
+        path = self._path(seed, TREE)
+        if not path.is_file():
+            return None
+        with np.load(path) as arrays:
+            return dict(arrays)
 
     def load_history(self, seed: int) -> pd.DataFrame:
         """Loss terms of a seed, indexed by epoch.

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from scrcl._keys import ASSOCIATION, CLUSTERS, CONFIDENCE, EMBEDDING, PARAMS
+from scrcl._keys import ASSOCIATION, CLUSTERS, CONFIDENCE, EMBEDDING, LEAF, PARAMS
 from scrcl._validate import InputError
 from scrcl.data.naming import settle_names
 from scrcl.results.folder import Metrics, SeedResult
@@ -72,7 +72,8 @@ def annotated(adata: ad.AnnData, result: SeedResult, params: Mapping[str, object
     Returns
     -------
     (n_obs, n_vars), with ``obs["scrcl"]`` (categorical), ``obsm["X_scrcl"]``, ``uns["scrcl"]`` and,
-    if there is one, ``obs["scrcl_confidence"]``; missing where a cell got no cluster. With gene
+    if there is one, ``obs["scrcl_confidence"]``; missing where a cell got no cluster. With a tree,
+    ``obs["scrcl_leaf"]`` (-1 where a cell got no cluster) and ``uns["scrcl"]["tree"]``. With gene
     associations, ``varm["scrcl_association"]`` (n_vars, n_clusters), missing for genes that the
     model did not see; ``uns["scrcl"]["association_clusters"]`` names its columns. Matrices are
     shared with the input: copy before you write to them.
@@ -99,12 +100,17 @@ def annotated(adata: ad.AnnData, result: SeedResult, params: Mapping[str, object
     if result.confidence is not None:
         confidence = np.asarray(result.confidence, dtype=np.float32)[result_of]
         shared.obs[CONFIDENCE] = np.where(has_cluster, confidence, np.float32("nan"))
+    if result.leaves is not None:
+        leaves = np.asarray(result.leaves, dtype=np.int32)[result_of]
+        shared.obs[LEAF] = np.where(has_cluster, leaves, np.int32(-1))
     embedding = np.asarray(result.embedding)
     if not np.array_equal(rows, np.arange(len(names))):  # else it is used as it is: it may be large
         embedding = embedding[result_of]
         embedding[~has_cluster] = np.nan
     shared.obsm[EMBEDDING] = embedding
     shared.uns[PARAMS] = {"seed": result.seed, **params}
+    if result.tree is not None:
+        shared.uns[PARAMS]["tree"] = dict(result.tree)
     if result.associations is not None:
         genes = result.associations.pivot_table("association", "gene", "cluster", sort=False)
         genes = genes[sorted(genes.columns, key=lambda name: int(str(name)))]

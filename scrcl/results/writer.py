@@ -23,7 +23,15 @@ from scrcl.results.atomic import (
     write_json,
 )
 from scrcl.results.environment import describe_environment
-from scrcl.results.folder import ASIDE, CHECKPOINTS, PROTOCOLS, RunFolder, SeedResult
+from scrcl.results.folder import (
+    ASIDE,
+    CHECKPOINTS,
+    PROTOCOLS,
+    SPLITS,
+    TREE,
+    RunFolder,
+    SeedResult,
+)
 from scrcl.results.storable import storable
 
 if TYPE_CHECKING:
@@ -33,7 +41,7 @@ Existing: TypeAlias = Literal["refuse", "resume", "overwrite"]
 """What to do with an earlier run: nothing, keep its finished seeds, or replace it."""
 
 
-FLOATS = {"gene_associations.csv": "%.6g", "module_activity.csv": "%.6g"}
+FLOATS = {"gene_associations.csv": "%.6g", "module_activity.csv": "%.6g", SPLITS: "%.6g"}
 """How numbers are written in the large tables; in full elsewhere."""
 
 
@@ -67,6 +75,9 @@ class RunWriter:
             for name, table in _tables(result).items():
                 table.to_csv(part / name, index=False, float_format=FLOATS.get(name))
             np.savez(part / "embedding.npz", obs_names=names, embedding=result.embedding)
+            if result.tree is not None and result.leaves is not None:
+                rows = {"obs_names": names, "leaves": result.leaves}
+                np.savez_compressed(part / TREE, **rows, **result.tree)
             history.to_csv(part / "history.csv", index_label="epoch")
             write_json(part / "metrics.json", result.metrics)
             if save_model is not None:
@@ -240,6 +251,8 @@ def _tables(result: SeedResult) -> dict[str, pd.DataFrame]:
         tables["stability.csv"] = stability.reset_index()
     if result.curve is not None:
         tables["n_clusters.csv"] = result.curve
+    if result.splits is not None:
+        tables[SPLITS] = result.splits.reset_index()
     genes = {
         "gene_associations.csv": result.associations,
         "gene_modules.csv": result.modules,

@@ -18,7 +18,7 @@ from scrcl.model import annotate
 from tests.model.conftest import cells, small, tissue
 
 WRITTEN = {
-    "obs": ["scrcl", "scrcl_confidence"],
+    "obs": ["scrcl", "scrcl_confidence", "scrcl_leaf"],
     "obsm": ["X_scrcl"],
     "varm": ["scrcl_association"],
     "uns": ["scrcl"],

@@ -5,12 +5,21 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
 
 from scrcl._validate import InputError
-from scrcl.results import RunFolder, RunWriter, SeedResult, find_run, find_runs, writing
+from scrcl.results import (
+    RunFolder,
+    RunWriter,
+    SeedResult,
+    annotated,
+    find_run,
+    find_runs,
+    writing,
+)
 
 OpenRun = Callable[..., AbstractContextManager[RunWriter]]
 MakeResult = Callable[..., SeedResult]
@@ -64,6 +73,30 @@ def test_a_whole_seed_comes_back_as_it_was_written(
     pd.testing.assert_frame_equal(back.curve, written.curve)
     assert [row["total"] for row in back.history] == [1.0, 0.5]
     assert run.load_clusters(5)["cluster"].isna().to_dict()["empty"]
+
+
+def test_the_tree_of_a_seed_comes_back_and_goes_into_the_data(
+    run: RunFolder, open_run: OpenRun, result: MakeResult
+) -> None:
+    splits = pd.DataFrame(
+        {"left": [0], "p_value": [0.5], "genes": [""], "supported": ["no"], "explained_by": [""]},
+        index=pd.RangeIndex(2, 3, name="node"),
+    )
+    arrays = {"merges": np.array([[0, 1]], dtype=np.int32), "genes": np.array(["+NA -B"])}
+    with open_run() as writer:
+        writer.write_seed(result(splits=splits, tree=arrays, leaves=np.array([1, 0, 1])))
+
+    back = run.load_result(5)
+
+    assert back.splits is not None
+    pd.testing.assert_frame_equal(back.splits, splits, check_index_type=False)
+    assert back.tree is not None
+    assert back.tree.keys() == arrays.keys()
+    assert [back.tree["genes"].tolist(), back.tree["merges"].tolist()] == [["+NA -B"], [[0, 1]]]
+    adata = ad.AnnData(np.ones((4, 1)), obs=pd.DataFrame(index=["0003", "NA", "dropped", "cell,2"]))
+    found = annotated(adata, back, {})
+    assert found.obs["scrcl_leaf"].tolist() == [1, 1, -1, 0]
+    assert found.uns["scrcl"]["tree"]["merges"].tolist() == [[0, 1]]
 
 
 def test_embedding_history_metrics_and_config_come_back(
