@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scrcl._keys import SYMBOL
 from scrcl.experiment import InputSpec
 from scrcl.experiment.inputs import load
 from tests.running import Runner
@@ -78,6 +79,7 @@ def test_preprocessing_is_given_nothing_that_could_be_a_label(
     bare = load(InputSpec(task="st", paths=(path,), slice_key="slide")).without_labels()
 
     assert list(bare.obs) == ["slide"]
-    assert list(bare.var) == list(bare.raw.var) == []
+    assert list(bare.var) == list(bare.raw.var) == [SYMBOL]
+    assert list(bare.var[SYMBOL]) == list(adata_st.var_names)
     assert not bare.uns
     assert list(bare.obsm) == ["spatial"]
