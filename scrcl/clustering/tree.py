@@ -195,25 +195,22 @@ class ClusterTree:
         InputError
             If the tree cannot be cut so finely.
         """
-        root = 2 * self.n_leaves - 2
-        nodes, aside = [root], []
-        while len(nodes) < n_clusters:
-            open_ones = [node for node in nodes if node >= self.n_leaves]
-            if not open_ones:
-                msg = (
-                    f"n_clusters: got {n_clusters}, wanted 1 to {len(nodes)}: the partitions tell "
-                    "no more groups of cells apart. Ask for fewer clusters."
-                )
-                raise InputError(msg)
-            node = max(open_ones, key=lambda node: (self._priority[node], -node))
-            nodes.remove(node)
-            small, large = sorted(self.merges[node - self.n_leaves], key=self._by_cells)
-            if self._leaves_over(node):
-                aside.append((small, large))
-                nodes.append(large)
-            else:
-                nodes += [large, small]
-        return self._clusters_of_leaves(nodes, aside)
+        return self._clusters_of_leaves(*self._opened(n_clusters))
+
+    def cut_nodes(self, n_clusters: int) -> NDArray[np.intp]:
+        """Return the node that each cluster of a cut comes from, (n_clusters,), the largest first.
+
+        Below it are all of its cells but those few that were set aside by other splits.
+
+        Raises
+        ------
+        InputError
+            If the tree cannot be cut so finely.
+        """
+        nodes, aside = self._opened(n_clusters)
+        clusters = by_weight(self._clusters_of_leaves(nodes, aside), self.leaves)
+        order = np.argsort([clusters[self._below(node)[0]] for node in nodes])
+        return np.array(nodes, dtype=np.intp)[order]
 
     def affinity(self, clusters: NDArray[np.intp]) -> NDArray[np.float64]:
         """Share of the partitions that put a cell of each leaf with a cell of each cluster.
@@ -254,6 +251,28 @@ class ClusterTree:
         inner = self._support_below[self.n_leaves :]
         own = np.where(inner, 1.0 + self.heights, self.heights * clear)
         return np.concatenate([np.full(self.n_leaves, -np.inf), own])
+
+    def _opened(self, n_clusters: int) -> tuple[list[int], list[tuple[int, int]]]:
+        """Nodes of a cut; and the few cells set aside, each with the node beside it."""
+        root = 2 * self.n_leaves - 2
+        nodes, aside = [root], []
+        while len(nodes) < n_clusters:
+            open_ones = [node for node in nodes if node >= self.n_leaves]
+            if not open_ones:
+                msg = (
+                    f"n_clusters: got {n_clusters}, wanted 1 to {len(nodes)}: the partitions tell "
+                    "no more groups of cells apart. Ask for fewer clusters."
+                )
+                raise InputError(msg)
+            node = max(open_ones, key=lambda node: (self._priority[node], -node))
+            nodes.remove(node)
+            small, large = sorted(self.merges[node - self.n_leaves], key=self._by_cells)
+            if self._leaves_over(node):
+                aside.append((small, large))
+                nodes.append(large)
+            else:
+                nodes += [large, small]
+        return nodes, aside
 
     def _leaves_over(self, node: int) -> bool:
         """Whether opening a node for what is below it leaves a few cells over."""

@@ -13,9 +13,11 @@ from scrcl.pl.paga import paga
 from scrcl.pl.spatial import spatial_confidence, spatial_domains
 from scrcl.pl.style import save
 from scrcl.pl.training import training_curve
+from scrcl.pl.tree import cluster_tree
 
 __all__ = [
     "association_scatter",
+    "cluster_tree",
     "confusion",
     "dotplot",
     "genes_per_group",

@@ -44,6 +44,12 @@ def choice_of_k(run: RunFolder, seed: int) -> tuple[str, Table | None]:
         f"{n_clusters} clusters. Numbers from {low} to {high} were tried, without labels, and "
         f"compared by the {criterion}."
     )
+    if "agreement" in curve:  # shown beside the evidence of the tree, which decided
+        text = (
+            f"{n_clusters} clusters: the tree was cut as deep as the evidence for its splits goes, "
+            f"without labels, within any range that was asked for. What the {criterion} says of "
+            f"numbers from {low} to {high}:"
+        )
     if isinstance(asked, int):
         text = f"{asked} clusters were asked for. What the criterion says of other numbers:"
     return text, Table(

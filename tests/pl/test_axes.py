@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from scrcl import pl
 from scrcl._keys import CLUSTERS, EMBEDDING
 from scrcl._validate import InputError
+from tests.clustering.planted import random_tree
 
 CURVE = pd.DataFrame({"n_clusters": [2, 3, 4], "criterion": [0.1, 0.5, 0.2]})
 COUNTS = pd.DataFrame([[5, 1], [0, 7]], index=["a", "b"], columns=["0", "1"])
@@ -18,6 +19,7 @@ DRAW = {
     "umap": lambda cells, **more: pl.umap(cells, coordinates=cells.obsm[EMBEDDING][:, :2], **more),
     "paga": pl.paga,
     "n_clusters": lambda _, **more: pl.n_clusters_curve(CURVE, **more),
+    "cluster_tree": lambda _, **more: pl.cluster_tree(random_tree(0), **more),
     "confusion": lambda _, **more: pl.confusion(COUNTS, **more),
     "modules": lambda _, **more: pl.module_heatmap(ACTIVITY, **more),
 }
