@@ -51,7 +51,7 @@ STAGES = {
     "genes and graph": ("scrcl.experiment.run", "prepare"),
     "components": ("scrcl.experiment.run", "training_data"),
     "train and embed": ("scrcl.model.pipeline", "train"),
-    "clusters": ("scrcl.methods.consensus", "cell_tree"),
+    "clusters": ("scrcl.model.pipeline", "partition"),
     "gene tables": ("scrcl.experiment.run", "gene_tables"),
     "files and figures": ("scrcl.experiment.run", "_finish"),
 }

@@ -450,3 +450,13 @@ def test_a_run_that_diverges_leaves_nothing_behind(runner: Runner, adata_sc: ad.
 
     assert "train: got a loss of" in error
     assert not runner.run_of("sc").exists()
+
+
+@pytest.mark.parametrize("script", ["sc", "st"])
+def test_a_single_cell_or_spot_is_refused_before_training(
+    runner: Runner, adata_st: ad.AnnData, script: str
+) -> None:
+    path = runner.save(adata_st[:1].copy())
+    assert "cells: got 1 with counts, wanted at least 2" in refused(
+        runner, "--input", path, script=script
+    )

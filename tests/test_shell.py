@@ -11,7 +11,7 @@ CONDA = {
     "igraph": "python-igraph",
     "matplotlib": "matplotlib-base",
     "torch": "pytorch",
-    "torch-geometric": "pytorch_geometric",
+    "torch_geometric": "pytorch_geometric",
 }
 
 

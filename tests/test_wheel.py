@@ -33,7 +33,7 @@ def test_the_wheel_holds_the_package_and_the_configurations_and_nothing_else(nam
 def test_every_extra_that_a_message_names_exists():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = set(project["optional-dependencies"])
-    assert {"spatial", "fast", "scvi", "docs", "dev", "convert", "pseudobulk"} <= extras
+    assert {"spatial", "faiss", "scvi", "docs", "dev", "convert", "pseudobulk"} <= extras
     for path in (ROOT / "scrcl").rglob("*.py"):
         for part in path.read_text().split("'scrcl[")[1:]:
             assert part.partition("]")[0] in extras, path

@@ -208,7 +208,7 @@ class ClusterTree:
             If the tree cannot be cut so finely.
         """
         nodes, aside = self._opened(n_clusters)
-        clusters = by_weight(self._clusters_of_leaves(nodes, aside), self.leaves)
+        clusters = by_weight(self._clusters_of_leaves(nodes, aside), self.cells_of_leaves)
         order = np.argsort([clusters[self._below(node)[0]] for node in nodes])
         return np.array(nodes, dtype=np.intp)[order]
 

@@ -168,6 +168,10 @@ def _typed(var: pd.DataFrame, names: pd.Index, like: pd.DataFrame | None) -> pd.
     if like is None:
         return var
     typed = var.set_axis(names)
+    if var.index.equals(like.index):  # the same features, of which names may stand twice
+        return typed.assign(
+            **{c: like[c].to_numpy() for c in like.columns.difference(typed.columns)}
+        )
     known = like[~like.index.duplicated()]
     for column in known.columns.difference(typed.columns, sort=False):
         typed[column] = known[column].reindex(names)

@@ -362,7 +362,7 @@ _ENSEMBL = re.compile(r"^ENS[A-Z]*G\d{6,}")
 
 
 def _has_header(table: pd.DataFrame) -> bool:
-    return table.columns.dtype == object
+    return not isinstance(table.columns, pd.RangeIndex)
 
 
 def _gene_columns(table: pd.DataFrame) -> dict[str, pd.Series]:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     CSR: TypeAlias = sp.csr_matrix
 
 _BLOCK = 4_096  # cells
-MIN_CELLS = MIN_BATCH = 2
+MIN_BATCH = 2  # cells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,12 +127,6 @@ def prepare(
     usable, coords, found = usable_spots(adata, cfg, slice_key)
     notes = [*notes, *found]
     genes = preprocess(adata, cfg, keep=keep, usable=usable, batch_key=batch_key or slice_key)
-    if genes.log_norm.n_obs < MIN_CELLS:
-        msg = (
-            f"cells: got {genes.log_norm.n_obs} with counts, wanted at least {MIN_CELLS} to contrast "
-            "with each other. Check the filters that were applied to the data."
-        )
-        raise InputError(msg)
     if batch_key is not None:
         _check_batches(grouping(adata, batch_key)[genes.kept], batch_key)
     notes += genes.notes

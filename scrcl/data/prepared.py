@@ -73,7 +73,7 @@ def embedding(adata: AnnData, key: str) -> NDArray[np.float32]:
     """
     there = {name: adata.obsm[name] for name in adata.obsm}
     found = check_key(there, key, "use_rep", hint="Give the name of an embedding in obsm.")
-    points = sp.csr_array(found).toarray() if sp.issparse(found) else np.asarray(found)
+    points = np.asarray(found.toarray() if hasattr(found, "toarray") else found)
     if points.ndim != 2 or not points.shape[1] or points.dtype.kind not in "fiu":
         msg = (
             f"obsm[{key!r}]: got shape {points.shape} of type {points.dtype}, wanted numbers, one row "

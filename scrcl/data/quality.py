@@ -35,7 +35,7 @@ _MOSTLY, _QUARTER = 0.5, 0.25
 _MIN_BARCODES, _EMPTY_RATIO, _EMPTY_GAP, _MAX_EMPTY = 100, 10.0, 2.0, 500
 _MIN_FOR_DOUBLETS, _MAX_SIMULATED_FROM, _SIMULATED_PER_CELL = 200, 2_000, 2
 _DOUBLET_COMPONENTS, _DOUBLETS_EXPECTED = 30, 0.06
-_DOUBLETS_TOLD, _SUMS_APART = 0.08, 0.25
+_DOUBLETS_TOLD, _SUMS_SEEN, _SUMS_APART = 0.11, 0.25, 3.5
 _EXPLAINED = 0.6
 _EMPTY = "most barcodes look empty"
 
@@ -306,13 +306,15 @@ def _scores(
 def _doublet_note(scores: NDArray[np.float64], sum_scores: NDArray[np.float64]) -> str | None:
     """Many cells score like the sums that lie apart from all single cells.
 
-    How many of the sums do so says how many doublets can be seen at all.
+    How many of the sums do so says how many doublets can be seen at all; where these do not lie
+    well above the typical cell (cells that merge into each other), nothing can be said.
     """
     ordered = np.sort(np.log(sum_scores))
     split = _split(ordered)
     threshold = float(np.exp((ordered[split - 1] + ordered[split]) / 2))
     share, seen = (float((values > threshold).mean()) for values in (scores, sum_scores))
-    if seen < _SUMS_APART or share / seen < _DOUBLETS_TOLD:
+    is_apart = seen >= _SUMS_SEEN and threshold >= _SUMS_APART * np.median(scores)
+    if not is_apart or share / seen < _DOUBLETS_TOLD:
         return None
     return (
         f"doublets suspected: {share:.0%} of the cells score as two cells at once would (above "

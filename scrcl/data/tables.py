@@ -284,7 +284,7 @@ def _better_names(
         values = beside[i].astype(str)
         name = layout.header[int(i)]
         known = _ROWS_ARE_GENES.match(name) or _ROWS_ARE_CELLS.match(name)
-        is_text = beside[i].dtype == object
+        is_text = not pd.api.types.is_numeric_dtype(beside[i].dtype)
         if values.is_unique and is_text and (known or gene_share(list(values)) > 0):
             return list(values), beside.drop(columns=i)
     return names, beside

@@ -148,18 +148,23 @@ def run_seed(
     cfg = data.config
     method = get_method(cfg.cluster.method)
     if not method.needs_network:
-        return SeedRun(fitted=method.fit(data, None, seed=seed), history=[], epoch=0)
+        return SeedRun(fitted=partition(data, None, seed=seed), history=[], epoch=0)
     trained = train(data, seed, on_epoch=on_epoch, checkpoint=checkpoint)
     views, epoch = trained.views, cfg.train.n_epochs
     if trained.best_views is not None and trained.best_epoch is not None:
         views, epoch = trained.best_views, trained.best_epoch
     return SeedRun(
-        fitted=method.fit(data, TrainedViews(trained, views), seed=seed),
+        fitted=partition(data, TrainedViews(trained, views), seed=seed),
         history=trained.history,
         epoch=epoch,
         network=trained.model,
         views=views,
     )
+
+
+def partition(data: TrainingData, trained: TrainedViews | None, *, seed: int) -> Fitted:
+    """Cluster by the method that the configuration names."""
+    return get_method(data.config.cluster.method).fit(data, trained, seed=seed)
 
 
 def train(

@@ -10,6 +10,7 @@ import numpy as np
 from scrcl._validate import InputError, check_integer, check_range
 from scrcl.config import METHODS, Config, Task, configs_dir, load_config, paper_defaults
 from scrcl.methods import get_method
+from scrcl.train import MIN_CELLS
 
 if TYPE_CHECKING:
     from scrcl.methods import NClusters
@@ -128,9 +129,16 @@ def check_n_clusters(wanted: object, config: Config, n_obs: int) -> NClusters:
     Raises
     ------
     InputError
-        If it is not from 1 to the number of cells, or has to be found by a method that cannot.
+        If it is not from 1 to the number of cells, or has to be found by a method that cannot; or
+        if there is only one cell.
     """
     n_clusters = as_n_clusters(wanted)
+    if n_obs < MIN_CELLS:
+        msg = (
+            f"cells: got {n_obs} with counts, wanted at least {MIN_CELLS} to tell apart. Check the "
+            "filters that were applied to the data."
+        )
+        raise InputError(msg)
     bounds = n_clusters if isinstance(n_clusters, tuple) else (n_clusters,)
     for bound in bounds:
         if bound is not None:

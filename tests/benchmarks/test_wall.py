@@ -1,6 +1,7 @@
 """What a user waits for: the costs of processes, and their table."""
 
 import argparse
+import resource
 import subprocess
 from pathlib import Path
 
@@ -27,7 +28,9 @@ def test_the_costs_of_a_process_are_its_own(
     assert costs["report, s"] == 2.0
     assert 0 < costs["cpu_seconds"] < 60
     assert costs["seconds"] > 0
-    assert 0.05 < costs["peak_gb"] < 1
+    # A process starts as a copy of its parent's, which is this test's and may be large.
+    inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    assert 0.05 < costs["peak_gb"] < max(1, inherited + 0.1)
     assert (tmp_path / "numba").is_dir()  # caches are where they were wanted
 
 

@@ -117,12 +117,14 @@ def test_what_was_chosen_stays_chosen():
 
 
 @pytest.mark.filterwarnings("ignore:.*names are not unique")
+@pytest.mark.filterwarnings("ignore:.*names are not unique")
 def test_types_that_only_x_knows_hold_for_raw():
     adata = mixed_cells()
     adata.raw = ad.AnnData(adata.X, var=adata.var[[]])
     assert bare(adata).raw.shape == (5, 4)
 
 
+@pytest.mark.filterwarnings("ignore:.*names are not unique")
 def test_a_backed_file_gives_its_genes(tmp_path):
     adata = mixed_cells()
     adata.var_names_make_unique()

@@ -257,11 +257,3 @@ def test_a_batch_of_one_cell_is_refused_before_anything_is_trained(
     adata_sc.obs["batch"] = [f"alone{i}" for i in range(n_alone)] + ["many"] * (45 - n_alone)
     with pytest.raises(InputError, match=r"obs\['batch'\]: got a single cell in 'alone0'"):
         prepare(adata_sc, SC, batch_key="batch")
-
-
-@pytest.mark.parametrize("cfg", [SC, ST], ids=["cells", "tissue"])
-def test_a_single_cell_is_refused_before_anything_is_trained(
-    adata_st: ad.AnnData, cfg: DataConfig
-) -> None:
-    with pytest.raises(InputError, match="cells: got 1 with counts, wanted at least 2"):
-        prepare(adata_st[:1].copy(), cfg)

@@ -237,8 +237,9 @@ def test_what_is_not_hdf5_is_called_by_its_name(tmp_path, content, said):
 
 def mudata(path, names, adata):
     with h5py.File(path, "w") as file:
+        modalities = file.create_group("mod")
         for name in names:
-            ad.io.write_elem(file, f"mod/{name}", adata)
+            ad.io.write_elem(modalities, name, adata)
         shared = pd.DataFrame({"donor": "d1", "rna:n": 1}, index=adata.obs_names)
         ad.io.write_elem(file, "obs", shared)
     return path
