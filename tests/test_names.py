@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
+from tests.running import Runner
+
 
 @pytest.fixture
 def ensembl(adata_sc) -> ad.AnnData:
@@ -16,13 +18,13 @@ def ensembl(adata_sc) -> ad.AnnData:
     return adata
 
 
-def test_symbols_stand_beside_identifiers_and_marker_lists_find_them(runner, ensembl):
+def test_symbols_stand_beside_identifiers_and_marker_lists_find_them(tmp_path, capsys, ensembl):
+    runner = Runner(tmp_path, capsys)  # with markers and report
     path = runner.save(ensembl)
     lists = runner.folder / "lists.csv"
     lists.write_text("t0,SYM3\nt0,SYM6\nt1,ENSG00000000004.7\nt2,sym2\nt2,SYM5\n")
-    code, _, said = runner(
-        "sc", "--input", path, "--config", runner.config, "--n-clusters", 3, "--markers", lists
-    )
+    asked = ("--config", runner.config, "--n-clusters", 3, "--markers", lists, "--no-figures")
+    code, _, said = runner("sc", "--input", path, *asked)
     assert code == 0, said
     run = runner.run_of("sc")
     for name in ("markers/markers.csv", "seed_0/gene_associations.csv", "seed_0/gene_modules.csv"):

@@ -282,7 +282,7 @@ def _one_seed(
     for protocol, values in metrics.items():
         scored = f", ARI {values['ari']:.3f}" if "ari" in values else ""
         log.info("seed %d, %s: %d clusters%s", seed, protocol, values["n_clusters"], scored)
-    genes: dict[str, pd.DataFrame] = {}
+    genes: dict[str, Any] = {}
     with attempts.part("gene associations"):
         genes = gene_tables(model, shared.prepared.log_norm)
     result = SeedResult(

@@ -76,8 +76,8 @@ class RunWriter:
                 table.to_csv(part / name, index=False, float_format=FLOATS.get(name))
             np.savez(part / "embedding.npz", obs_names=names, embedding=result.embedding)
             if result.tree is not None and result.leaves is not None:
-                rows = {"obs_names": names, "leaves": result.leaves}
-                np.savez_compressed(part / TREE, **rows, **result.tree)
+                arrays = {"obs_names": names, "leaves": result.leaves, **result.tree}
+                np.savez_compressed(part / TREE, allow_pickle=False, **arrays)
             history.to_csv(part / "history.csv", index_label="epoch")
             write_json(part / "metrics.json", result.metrics)
             if save_model is not None:
