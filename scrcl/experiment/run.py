@@ -284,7 +284,7 @@ def _one_seed(
         log.info("seed %d, %s: %d clusters%s", seed, protocol, values["n_clusters"], scored)
     genes: dict[str, Any] = {}
     with attempts.part("gene associations"):
-        genes = gene_tables(model, shared.prepared.log_norm)
+        genes = dict(gene_tables(model, shared.prepared.log_norm))
     result = SeedResult(
         seed=seed,
         obs_names=cells.clustered,
