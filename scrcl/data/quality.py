@@ -35,7 +35,7 @@ _MOSTLY, _QUARTER = 0.5, 0.25
 _MIN_BARCODES, _EMPTY_RATIO, _EMPTY_GAP, _MAX_EMPTY = 100, 10.0, 2.0, 500
 _MIN_FOR_DOUBLETS, _MAX_SIMULATED_FROM, _SIMULATED_PER_CELL = 200, 2_000, 2
 _DOUBLET_COMPONENTS, _DOUBLETS_EXPECTED = 30, 0.06
-_DOUBLETS_TOLD, _SUMS_SEEN, _SUMS_APART = 0.11, 0.25, 3.5
+_DOUBLETS_TOLD, _SUMS_SEEN, _SUMS_APART, _MIN_TOLD = 0.11, 0.25, 2.4, 400
 _EXPLAINED = 0.6
 _EMPTY = "most barcodes look empty"
 
@@ -314,7 +314,7 @@ def _doublet_note(scores: NDArray[np.float64], sum_scores: NDArray[np.float64]) 
     threshold = float(np.exp((ordered[split - 1] + ordered[split]) / 2))
     share, seen = (float((values > threshold).mean()) for values in (scores, sum_scores))
     is_apart = seen >= _SUMS_SEEN and threshold >= _SUMS_APART * np.median(scores)
-    if not is_apart or share / seen < _DOUBLETS_TOLD:
+    if len(scores) < _MIN_TOLD or not is_apart or share / seen < _DOUBLETS_TOLD:
         return None
     return (
         f"doublets suspected: {share:.0%} of the cells score as two cells at once would (above "
