@@ -1,6 +1,6 @@
 """Odd but ordinary inputs: what is concluded of each, and what comes out.
 
-    python -m benchmarks.cases ../shared/cases --out docs/benchmarks/cases.csv
+    python -m benchmarks.cases ../shared/cases --out docs/benchmarks/cases.csv --page docs/inputs.md
 
 Every file or folder below the given one that is an input goes through runSC.py (or runST.py if it has
 positions) with a few epochs, as a user would start it. The table has the exit code, the clusters found, the
@@ -34,6 +34,18 @@ FOLDERS = {"filtered", "DGE_filtered", "outs"}
 SPATIAL = {"cosmx", "libraries", "coords", "visium_hd4"}
 """Kinds of inputs with positions; so are files that begin with ``st`` or have slide in the name."""
 ROUTINE = re.compile(r"train:|report: |^seed \d+, |^$|^\S+, default: |^protocol|^label-free|^-> ")
+
+
+PAGE = """# Odd but ordinary inputs
+
+Small simulated files in the shapes in which people's data come, each started as a user would
+(`python -m benchmarks.cases FOLDER --out docs/benchmarks/cases.csv --page docs/inputs.md`): the exit code (2:
+refused in one line), the clusters found, the ARI with what was planted where the file says it, and what
+was said. Nothing is ever asked of labels.
+
+| input | exit | clusters | ARI | said |
+|---|---|---|---|---|
+"""
 
 
 class Case(NamedTuple):
@@ -79,11 +91,22 @@ def run_case(case: Case, out: Path) -> dict[str, object]:
     return row | {"said": " | ".join(lines)}
 
 
+def page_of(table: pd.DataFrame) -> str:
+    """Return the page of the documentation that shows the table."""
+    text = table.fillna("").astype(str).replace(r"\|", ";", regex=True)
+    lines = [
+        f"| `{row.input}` | {row.exit} | {row.clusters.removesuffix('.0')} | {row.ari} | {row.said} |"
+        for row in text.itertuples()
+    ]
+    return PAGE + "\n".join(lines) + "\n"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run all and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--page", type=Path, help="page of the documentation to write")
     args = parser.parse_args(argv)
     rows = []
     for case in find_cases(args.folder):
@@ -99,6 +122,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         sys.stdout.flush()
         pd.DataFrame(rows).to_csv(args.out, index=False)
+    if args.page is not None:
+        args.page.write_text(page_of(pd.read_csv(args.out)), encoding="utf-8")
     return 0
 
 
