@@ -21,6 +21,8 @@ demo: .venv/.run
 
 # In two processes with one thread each; tests that need the same compiled code share a process.
 test: export OMP_NUM_THREADS ?= 1
+# Numba would take its number from the former each time, and refuses another once it runs.
+test: export NUMBA_NUM_THREADS ?= 1
 test: .venv/.dev
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
