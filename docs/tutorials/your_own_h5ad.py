@@ -35,14 +35,13 @@ scores["label_free"]
 #
 # `.h5` (10x, Cell BLAST, `X` and `Y`), `.loom`, `.rds`, `.csv` and `.tsv`, folders of 10x and Visium and
 # `.zarr` are read in the same way, or made an `.h5ad` once by `scrcl convert`. In a table, genes are in
-# rows or in columns. That is told from the names, and asked for if they do not tell.
+# rows or in columns. That is told from the names; `--genes rows` or `--genes columns` says it where they do not.
 
 # %%
 adata.to_df().astype(int).to_csv("counts.csv")
 
 # %% language="bash"
-# scrcl convert counts.csv new.h5ad || echo "exit code $?"
-# scrcl convert counts.csv new.h5ad --genes columns
+# scrcl convert counts.csv new.h5ad
 
 # %% [markdown]
 # ## When something is wrong
