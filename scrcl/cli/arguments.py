@@ -68,6 +68,7 @@ def add_run(parser: argparse.ArgumentParser, task: Task) -> None:
         action="store_true",
         help="leave all figures and the layout of the cells out",
     )
+    add_report_genes(parser)
     parser.add_argument("--resume", action="store_true", help="keep the seeds that are done")
     parser.add_argument("--json", action="store_true", help="last line on stdout: summary as JSON")
 
@@ -169,6 +170,16 @@ def add_choice_of_run(group: argparse._ActionsContainer) -> None:
 def add_out(group: argparse._ActionsContainer, about: str) -> None:
     """Add the flag for the folder of all results."""
     group.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help=about)
+
+
+def add_report_genes(group: argparse._ActionsContainer) -> None:
+    """Add the flag for the genes that the report has to hold."""
+    group.add_argument(
+        "--report-genes",
+        type=Path,
+        metavar="FILE",
+        help="genes that report.html has to hold, one a line (it has markers and variable genes)",
+    )
 
 
 def add_manners(group: argparse._ActionsContainer, replaced: str = "replace what is there") -> None:

@@ -222,6 +222,7 @@ def _experiment(task: Task, args: argparse.Namespace) -> Experiment:
         report=not args.no_report,
         figures=not args.no_figures,
         marker_file=args.markers,
+        gene_file=args.report_genes,
     )
 
 

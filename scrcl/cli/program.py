@@ -19,6 +19,7 @@ from scrcl.cli.arguments import (
     add_degs,
     add_manners,
     add_out,
+    add_report_genes,
     add_run,
     new_parser,
 )
@@ -116,13 +117,17 @@ def _list(args: argparse.Namespace) -> None:
 
 def _add_report(parser: Parser) -> None:
     add_choice_of_run(parser)
+    add_report_genes(parser)
     add_out(parser, "where runs are (./results)")
 
 
 def _report(args: argparse.Namespace) -> None:
-    from scrcl.report import write_report  # noqa: PLC0415  (as above)
+    from scrcl.report import keep_genes, read_gene_list, write_report  # noqa: PLC0415  (as above)
 
-    print(write_report(chosen_run(args)))
+    run = chosen_run(args)
+    if args.report_genes is not None:
+        keep_genes(run, read_gene_list(args.report_genes))
+    print(write_report(run))
 
 
 def _add_completion(parser: Parser) -> None:

@@ -13,9 +13,9 @@ import pandas as pd
 from scrcl import pl
 from scrcl._keys import CLUSTERS, EMBEDDING, UMAP
 from scrcl._validate import InputError
-from scrcl.data.expression import group_labels
 from scrcl.data.places import place_tables
 from scrcl.markers import shown_genes
+from scrcl.pl.columns import matched_colors
 from scrcl.results import writable
 
 if TYPE_CHECKING:
@@ -159,11 +159,5 @@ def _for_drawing(adata: ad.AnnData, labels: pd.Series | None) -> ad.AnnData:
     if labels is not None:
         name = str(labels.name)
         cells.obs[name] = labels
-        if f"{name}_colors" not in cells.uns:
-            names = group_labels(cells, name)
-            clusters = group_labels(cells, CLUSTERS)
-            both = (names.codes >= 0) & (clusters.codes >= 0)
-            counts = np.zeros((len(names.categories), len(clusters.categories)), dtype=np.int64)
-            np.add.at(counts, (names.codes[both], clusters.codes[both]), 1)
-            cells.uns[f"{name}_colors"] = list(pl.matched_palette(counts))
+        cells.uns[f"{name}_colors"] = matched_colors(cells, name)
     return cells

@@ -31,6 +31,7 @@ from scrcl.methods import TrainingData
 from scrcl.metrics import pairwise_ari, score
 from scrcl.model import ScRCL, spots_of, training_data
 from scrcl.model.pipeline import network_input, train
+from scrcl.report import keep_genes, read_gene_list
 from scrcl.results import SeedResult, annotated, check_free, storable, summarize, writing
 from scrcl.seed import resolve_device
 
@@ -103,6 +104,7 @@ def run_experiment(experiment: Experiment) -> Outcome:
         features=experiment.config.data.features,
     )
     lists = marker_lists(experiment.marker_file, data)
+    wanted = None if experiment.gene_file is None else read_gene_list(experiment.gene_file)
     unstorable = _unstorable(data)
     prepared = _prepare(data, experiment)
     truth = _truth(data, prepared, experiment)
@@ -127,6 +129,8 @@ def run_experiment(experiment: Experiment) -> Outcome:
         device=str(device),
         existing=experiment.existing,
     ) as writer:
+        if wanted is not None:
+            keep_genes(experiment.run, wanted)
         if prepared.quality is not None:
             writer.write_table("qc.csv", prepared.quality)
         for seed in experiment.seeds:

@@ -58,6 +58,8 @@ class Experiment:
     marker_file
         Lists of marker genes that suggest names for the clusters, see
         `scrcl.markers.read_marker_lists`. Changes no cluster.
+    gene_file
+        Genes that ``report.html`` has to hold, see `scrcl.report.read_gene_list`.
     """
 
     source: InputSpec
@@ -72,6 +74,7 @@ class Experiment:
     report: bool = True
     figures: bool = True
     marker_file: Path | None = None
+    gene_file: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):

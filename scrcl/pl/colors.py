@@ -6,6 +6,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
 from scipy.optimize import linear_sum_assignment
 
 if TYPE_CHECKING:
@@ -94,6 +96,11 @@ def matched_palette(counts: NDArray[np.integer]) -> tuple[str, ...]:
         if counts[label, cluster] > 0:
             chosen[label] = colors[cluster]
     return tuple(chosen)
+
+
+def sequential(n_colors: int) -> list[str]:
+    """Return the colours of numbers from low to high, hexadecimal."""
+    return [to_hex(color) for color in colormaps[SEQUENTIAL](np.linspace(0, 1, n_colors))]
 
 
 def _candidates() -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from matplotlib.colors import is_color_like, to_hex
 from scrcl._keys import CLUSTERS, CONFIDENCE
 from scrcl._validate import InputError
 from scrcl.data.expression import group_labels, log_expression
-from scrcl.pl.colors import palette
+from scrcl.pl.colors import matched_palette, palette
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,20 @@ def category_colors(adata: AnnData, key: str, categories: Sequence[str]) -> dict
     if stored is not None and len(stored) == len(categories) and all(map(is_color_like, stored)):
         return {name: to_hex(color) for name, color in zip(categories, stored, strict=True)}
     return dict(zip(categories, palette(len(categories)), strict=True))
+
+
+def matched_colors(adata: AnnData, key: str, clusters: str = CLUSTERS) -> list[str]:
+    """Return colours of the groups of a column: those of the clusters that they overlap with.
+
+    The groups' own, in ``uns[f"{key}_colors"]``, are taken where there is one each.
+    """
+    names, own = group_labels(adata, key), group_labels(adata, clusters)
+    if f"{key}_colors" in adata.uns:
+        return list(category_colors(adata, key, list(names.categories)).values())
+    both = (names.codes >= 0) & (own.codes >= 0)
+    counts = np.zeros((len(names.categories), len(own.categories)), dtype=np.int64)
+    np.add.at(counts, (names.codes[both], own.codes[both]), 1)
+    return list(matched_palette(counts))
 
 
 def title_of(key: str) -> str:

@@ -6,6 +6,7 @@
 >>> write_report(RunFolder(Path("results/SC/Baron_human/default")))  # doctest: +SKIP
 """
 
+from scrcl.report.explorer import keep_genes, read_gene_list
 from scrcl.report.page import REPORT, write_report
 
-__all__ = ["REPORT", "write_report"]
+__all__ = ["REPORT", "keep_genes", "read_gene_list", "write_report"]

@@ -12,6 +12,7 @@ from anndata.io import read_elem
 from scrcl._keys import PARAMS
 from scrcl._validate import InputError
 from scrcl.pl.colors import palette
+from scrcl.report.explorer import read_explorer
 from scrcl.report.facts import facts, versions
 from scrcl.report.genes import Genes, associations, best_genes, read_genes
 from scrcl.report.pictures import Picture, embed_all
@@ -21,6 +22,7 @@ from scrcl.report.table import NOTHING, Cell, Table, count, mark, number, percen
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from scrcl.report.explorer import Explorer
     from scrcl.results import RunFolder
 
 _SECTION_OF = {
@@ -48,6 +50,8 @@ class Content:
     """What a row of the data is: cells or spots."""
     facts: list[tuple[str, str]]
     notes: list[str]
+    explorer: Explorer | None
+    """The cells to look at, select and take away; ``None`` where they have no place."""
     clusters: Table
     k: str
     """How the number of clusters came about, one or two sentences."""
@@ -82,6 +86,8 @@ def read_content(run: RunFolder) -> Content:
     figures, unread = _figures(run)
     genes = read_genes(run.path / "markers", colors)
     notes = [*map(str, saved.get("notes", ()))]
+    explorer = read_explorer(run, seed, colors=colors, names=_given_names(run))
+    notes += [] if explorer is None else explorer.notes
     notes += [f"figure {name}: cannot be read, so it is not shown" for name in unread]
     noun = "spots" if run.path.parent.parent.name == "ST" else "cells"
     return Content(
@@ -90,6 +96,7 @@ def read_content(run: RunFolder) -> Content:
         noun=noun,
         facts=facts(run, cells, saved, noun),
         notes=notes,
+        explorer=explorer,
         clusters=_clusters(run, seed, cells, colors),
         k=k,
         candidates=candidates,
