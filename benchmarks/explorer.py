@@ -46,7 +46,9 @@ new Promise((done) => {
 """
 
 
-def fabricate(out: Path, adata: ad.AnnData, *, n_leaves: int = 150, seed: int = 0) -> RunFolder:
+def fabricate(
+    out: Path, adata: ad.AnnData, *, task: str = "sc", n_leaves: int = 150, seed: int = 0
+) -> RunFolder:
     """Write the folder of a run that never was: clusters are those of a made-up tree.
 
     Parameters
@@ -54,7 +56,9 @@ def fabricate(out: Path, adata: ad.AnnData, *, n_leaves: int = 150, seed: int = 
     out
         Folder of all results.
     adata
-        Counts; ``obs["cell_type"]`` decides where cells lie.
+        Counts; ``obs["cell_type"]``, categorical, decides where cells lie.
+    task
+        "sc", or "st" for spots with positions.
     """
     rng = np.random.default_rng(seed)
     types = adata.obs["cell_type"].cat.codes.to_numpy()
@@ -75,7 +79,7 @@ def fabricate(out: Path, adata: ad.AnnData, *, n_leaves: int = 150, seed: int = 
         tree=tree_arrays(tree),
         leaves=tree.leaves,
     )
-    run = RunFolder.at(out, task="sc", dataset="made_up", name="default")
+    run = RunFolder.at(out, task=task, dataset="made_up", name="default")
     settings = {"input": "made up", "n_clusters": "auto", "label_key": "cell_type"}
     with writing(run, "data: {}\n", settings=settings, device="cpu") as writer:
         writer.write_seed(result)

@@ -86,8 +86,12 @@ def read_content(run: RunFolder) -> Content:
     figures, unread = _figures(run)
     genes = read_genes(run.path / "markers", colors)
     notes = [*map(str, saved.get("notes", ()))]
-    explorer = read_explorer(run, seed, colors=colors, names=_given_names(run))
-    notes += [] if explorer is None else explorer.notes
+    explorer = None
+    try:
+        explorer = read_explorer(run, seed, colors=colors, names=_given_names(run))
+        notes += [] if explorer is None else explorer.notes
+    except InputError as error:  # the rest of the page needs no expression
+        notes.append(f"explorer: not made, {error}")
     notes += [f"figure {name}: cannot be read, so it is not shown" for name in unread]
     noun = "spots" if run.path.parent.parent.name == "ST" else "cells"
     return Content(
