@@ -130,6 +130,29 @@ def _report(args: argparse.Namespace) -> None:
     print(write_report(run))
 
 
+def _add_rename(parser: Parser) -> None:
+    parser.add_argument(
+        "folder", metavar="RUN", nargs="?", help="folder of the run, or its name (the newest)"
+    )
+    parser.add_argument(
+        "--names",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="table with the columns cluster and name, as the report's page hands it over",
+    )
+    add_out(parser, "where runs are (./results)")
+
+
+def _rename(args: argparse.Namespace) -> None:
+    from scrcl.experiment import rename_clusters  # noqa: PLC0415  (as above)
+
+    args.run, args.dataset = args.folder, None
+    run = chosen_run(args)
+    for cluster, name in rename_clusters(run, args.names).items():
+        print(f"{cluster}\t{name}")
+
+
 def _add_completion(parser: Parser) -> None:
     parser.add_argument("shell", choices=SHELLS)
 
@@ -148,6 +171,12 @@ COMMANDS: dict[str, Command] = {
         "Write report.html of a finished run anew (by default of the newest of single cells).",
         _add_report,
         _report,
+    ),
+    "rename": Command(
+        "Name the clusters of a finished run (by default the newest of single cells): in names.csv, "
+        "clusters.csv, obs['scrcl_name'] of result.h5ad, and its report.",
+        _add_rename,
+        _rename,
     ),
     "fetch": Command(
         "Download registered sets to the data folder. A download that was cut goes on where it "

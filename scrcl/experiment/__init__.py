@@ -6,6 +6,7 @@ the marker genes of a run, or of any grouping.
 
 from scrcl.experiment.degs import MarkerQuestion, Markers, draw_markers, load_clustered
 from scrcl.experiment.inputs import InputSpec
+from scrcl.experiment.rename import rename_clusters
 from scrcl.experiment.run import Outcome, run_experiment, take_part
 from scrcl.experiment.settings import (
     DEFAULT_SEEDS,
@@ -25,6 +26,7 @@ __all__ = [
     "choose_config",
     "draw_markers",
     "load_clustered",
+    "rename_clusters",
     "run_experiment",
     "take_part",
 ]

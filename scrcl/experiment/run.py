@@ -21,7 +21,7 @@ from scrcl.data.quality import batch_notes
 from scrcl.data.validate import grouping
 from scrcl.distributed import announce, announced_seeds
 from scrcl.experiment.after import Attempts
-from scrcl.experiment.figures import add_layout, draw
+from scrcl.experiment.figures import add_colors, add_layout, draw
 from scrcl.experiment.genes import gene_tables, marker_lists, suggest_names
 from scrcl.experiment.inputs import load
 from scrcl.experiment.protocols import Oracle
@@ -339,6 +339,7 @@ def _finish(
     with attempts.part("result.h5ad"):
         result = annotated(data.adata, first, _params(run, config, first) | found)
     if result is not None:
+        add_colors(result)
         if experiment.figures:
             with attempts.part("umap"):
                 add_layout(result)

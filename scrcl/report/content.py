@@ -163,14 +163,14 @@ def _clusters(run: RunFolder, seed: int, cells: pd.DataFrame, colors: Mapping[st
 
 
 def _given_names(run: RunFolder) -> dict[str, str]:
-    """Cluster to the name that a list of markers suggests; empty without one."""
+    """Cluster to the name that a user gave it, or else a list of markers suggests."""
     path = run.path / "cluster_names.csv"
     if not path.is_file():
-        return {}
+        return run.names
     table = pd.read_csv(path, dtype={"cluster": str, "name": str}, keep_default_na=False)
     if not {"cluster", "name"} <= set(table):
-        return {}
-    return dict(zip(table["cluster"], table["name"], strict=True))
+        return run.names
+    return dict(zip(table["cluster"], table["name"], strict=True)) | run.names
 
 
 def _figures(run: RunFolder) -> tuple[dict[str, list[Picture]], list[str]]:

@@ -3,15 +3,16 @@
 results/README.md has the layout.
 """
 
-from scrcl.results.atomic import atomic_folder, atomic_path, plain, writable
+from scrcl.results.atomic import atomic_folder, atomic_path, kept_on_failure, plain, writable
 from scrcl.results.environment import describe_environment
 from scrcl.results.faults import bug_line, user_line
-from scrcl.results.folder import PROTOCOLS, RunFolder, SeedResult, find_run, find_runs
+from scrcl.results.folder import NAMES, PROTOCOLS, RunFolder, SeedResult, find_run, find_runs
 from scrcl.results.storable import storable, stored_name
 from scrcl.results.tables import annotated, summarize
 from scrcl.results.writer import Existing, RunWriter, check_free, writing
 
 __all__ = [
+    "NAMES",
     "PROTOCOLS",
     "Existing",
     "RunFolder",
@@ -25,6 +26,7 @@ __all__ = [
     "describe_environment",
     "find_run",
     "find_runs",
+    "kept_on_failure",
     "plain",
     "storable",
     "stored_name",

@@ -4,13 +4,15 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from scrcl._validate import InputError
+
+_BEFORE = ".before"
 
 
 @contextmanager
@@ -56,6 +58,47 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
             part.rename(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def kept_on_failure(paths: Iterable[Path]) -> Iterator[None]:
+    """Put files back as they were, or remove them if they were not there, if the block fails.
+
+    They have to be replaced, as `atomic_path` does, not written to.
+
+    Raises
+    ------
+    InputError
+        If the operating system refuses to write.
+    """
+    before: dict[Path, Path | None] = {}
+    try:
+        for path in paths:
+            with writable(path):
+                before[path] = _second_name(path) if path.exists() else None
+        try:
+            yield
+        except BaseException:
+            for path, aside in before.items():
+                if aside is None:
+                    path.unlink(missing_ok=True)
+                else:
+                    aside.replace(path)
+            raise
+    finally:
+        for aside in filter(None, before.values()):
+            aside.unlink(missing_ok=True)
+
+
+def _second_name(path: Path) -> Path:
+    """Give a file a second name; where the file system knows no such thing, copy it."""
+    other = path.with_name(f".{path.name}{_BEFORE}")
+    other.unlink(missing_ok=True)
+    try:
+        other.hardlink_to(path)
+    except OSError:
+        shutil.copy2(path, other)
+    return other
 
 
 def remove_folder(path: Path) -> None:

@@ -22,6 +22,8 @@ ASIDE, PART = ".old", ".part"
 """Endings of the run that is being replaced, and of folders that are being filled."""
 
 
+NAMES = "names.csv"
+"""File of a run with the names that a user gave its clusters."""
 SPLITS, TREE = "splits.csv", "tree.npz"
 """Files of a seed about the tree that its clusters are a cut of."""
 PROTOCOLS = {"label_free": "clusters.csv", "oracle": "clusters_oracle.csv"}
@@ -148,6 +150,15 @@ class RunFolder:
         """Seeds that are finished, ascending."""
         folders = (path.name.removeprefix("seed_") for path in self.path.glob("seed_*"))
         return sorted(int(seed) for seed in folders if seed.isdecimal())
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Names that a user gave the clusters of the first seed; empty where none were given."""
+        path = self.path / NAMES
+        if not path.is_file():
+            return {}
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        return dict(zip(table["cluster"], table["name"], strict=True))
 
     def load_clusters(self, seed: int, *, protocol: str = "label_free") -> pd.DataFrame:
         """Clusters of a seed, one row a cell.

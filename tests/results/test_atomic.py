@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scrcl.results import atomic_path
+from scrcl.results import atomic_path, kept_on_failure
 from scrcl.results.atomic import write_json
 
 
@@ -55,3 +55,34 @@ def test_json_takes_numpy_and_writes_what_is_not_a_number_as_null(tmp_path: Path
         "at": "a/b",
         "nested": {"none": None, "range": [1, 2]},
     }
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_files_are_put_back_together_if_one_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, linked: bool
+) -> None:
+    if not linked:
+
+        def refuse(*_: object) -> None:
+            raise OSError
+
+        monkeypatch.setattr(Path, "hardlink_to", refuse)
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("earlier")
+
+    def write_both(*, fail: bool) -> None:
+        with kept_on_failure([first, second]):
+            for path in (first, second):
+                with atomic_path(path) as part:
+                    part.write_text("new")
+            if fail:
+                raise ValueError
+
+    with pytest.raises(ValueError, match=r"^$"):
+        write_both(fail=True)
+    assert first.read_text() == "earlier"
+    assert list(tmp_path.iterdir()) == [first]
+
+    write_both(fail=False)
+    assert (first.read_text(), second.read_text()) == ("new", "new")
+    assert len(list(tmp_path.iterdir())) == 2

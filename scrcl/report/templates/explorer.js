@@ -368,8 +368,10 @@ class Explorer {
 
   downloadNames() {
     const { categories, sizes } = this.clusters();
-    const rows = categories.map((number, i) => [number, this.nameOf(i), categories.length, sizes[i]]);
-    download(`${this.data.title}_names.csv`, csv([["cluster", "name", "n_clusters", `${this.data.noun}_shown`], ...rows]));
+    const ofRun = !this.isCut || this.cut === this.data.tree.own ? "yes" : "no";
+    const rows = categories.map((number, i) => [number, this.nameOf(i), categories.length, ofRun, sizes[i]]);
+    const head = ["cluster", "name", "n_clusters", "of_run", `${this.data.noun}_shown`];
+    download(`${this.data.title}_names.csv`, csv([head, ...rows]));
   }
 
   // What is shown and typed stays in the address of the page.
