@@ -53,7 +53,7 @@ STAGES = {
     "train and embed": ("scrcl.model.pipeline", "train"),
     "clusters": ("scrcl.model.pipeline", "partition"),
     "gene tables": ("scrcl.experiment.run", "gene_tables"),
-    "files and figures": ("scrcl.experiment.run", "_finish"),
+    "files and figures": ("scrcl.experiment.run", "finish"),
 }
 """Stage to the function that is timed for it."""
 

@@ -16,7 +16,7 @@ from scrcl._version import __version__
 if TYPE_CHECKING:
     from scrcl import config, datasets, experiment, markers, metrics, model, pl, results
     from scrcl.data.read import read
-    from scrcl.model import ScRCL, cluster, cut
+    from scrcl.model import ScRCL, cluster, cut, merge, subcluster
 
 __all__ = [
     "InputError",
@@ -28,15 +28,17 @@ __all__ = [
     "datasets",
     "experiment",
     "markers",
+    "merge",
     "metrics",
     "model",
     "pl",
     "read",
     "results",
+    "subcluster",
 ]
 
 
-_OF_MODEL = ("ScRCL", "cluster", "cut")
+_OF_MODEL = ("ScRCL", "cluster", "cut", "merge", "subcluster")
 
 
 def __getattr__(name: str) -> Any:

@@ -91,7 +91,7 @@ def runner(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Runner:
     """Runs the scripts on tiny data, without figures, which would take most of the time."""
-    monkeypatch.setattr("scrcl.experiment.run.draw", lambda *_, **__: None)
-    monkeypatch.setattr("scrcl.experiment.run.write_up", lambda *_, **__: None)
-    monkeypatch.setattr("scrcl.experiment.run.add_layout", _simple_layout)
+    monkeypatch.setattr("scrcl.experiment.finish.draw", lambda *_, **__: None)
+    monkeypatch.setattr("scrcl.experiment.finish.write_up", lambda *_, **__: None)
+    monkeypatch.setattr("scrcl.experiment.finish.add_layout", _simple_layout)
     return Runner(tmp_path, capsys)

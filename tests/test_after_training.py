@@ -39,12 +39,12 @@ def started(runner: Runner, adata: ad.AnnData, *arguments: object) -> tuple[int,
 @pytest.mark.parametrize(
     ("place", "name"),
     [
-        ("scrcl.experiment.run.annotated", "result.h5ad"),
+        ("scrcl.experiment.finish.annotated", "result.h5ad"),
         ("scrcl.results.writer.storable", "result.h5ad"),
-        ("scrcl.experiment.run.add_layout", "umap"),
-        ("scrcl.experiment.run.draw", "figures"),
+        ("scrcl.experiment.finish.add_layout", "umap"),
+        ("scrcl.experiment.finish.draw", "figures"),
         ("scrcl.experiment.run.gene_tables", "gene associations"),
-        ("scrcl.experiment.run.score", "scores"),
+        ("scrcl.experiment.finish.score", "scores"),
         ("scrcl.model.ScRCL.save", "model"),
     ],
 )
@@ -88,7 +88,7 @@ def test_to_resume_makes_what_is_missing_without_training(
 
 
 def test_what_failed_is_in_the_json(runner: Runner, adata_sc: ad.AnnData, monkeypatch):
-    monkeypatch.setattr("scrcl.experiment.run.draw", failing(ValueError()))
+    monkeypatch.setattr("scrcl.experiment.finish.draw", failing(ValueError()))
     path = runner.save(adata_sc)
     code, out, _ = runner("sc", "--input", path, "--config", runner.config, *FAST, "--json")
     assert code == 1

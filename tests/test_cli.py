@@ -91,7 +91,7 @@ def test_the_report_can_be_left_out(
     runner: Runner, adata_sc: ad.AnnData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[dict[str, object]] = []
-    monkeypatch.setattr("scrcl.experiment.run.write_up", lambda *_, **given: asked.append(given))
+    monkeypatch.setattr("scrcl.experiment.finish.write_up", lambda *_, **given: asked.append(given))
 
     runner.fast("sc", adata_sc, "--no-report")
     assert asked == []

@@ -60,17 +60,24 @@ def add_run(parser: argparse.ArgumentParser, task: Task) -> None:
     _add_data(parser, task)
     _add_settings(parser)
     _add_output(parser)
-    parser.add_argument(
-        "--no-report", action="store_true", help="leave marker genes and report.html out"
-    )
-    parser.add_argument(
-        "--no-figures",
-        action="store_true",
-        help="leave all figures and the layout of the cells out",
-    )
+    _add_parts(parser)
     add_report_genes(parser)
     parser.add_argument("--resume", action="store_true", help="keep the seeds that are done")
-    parser.add_argument("--json", action="store_true", help="last line on stdout: summary as JSON")
+
+
+def add_cut(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of another cut of a run."""
+    parser.add_argument(
+        "--n-clusters",
+        type=_n_clusters,
+        default="auto",
+        metavar="K|auto|A:B",
+        help="a number, as deep as the evidence goes (auto), or so within a range",
+    )
+    _add_granularity(parser)
+    parser.add_argument("--name", metavar="NAME", help="of the new run (RUN_K)")
+    _add_parts(parser)
+    _add_output(parser)
 
 
 def add_degs(parser: argparse.ArgumentParser) -> None:
@@ -220,6 +227,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         metavar="K|auto|A:B",
         help="a number, found, or found in a range (paper: as many as classes; else auto)",
     )
+    _add_granularity(group)
     group.add_argument(
         "--seeds", type=_seeds, metavar="A,B,...", help="(preset paper: 5,15,25,35,45; else: 0)"
     )
@@ -239,10 +247,30 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_parts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-report", action="store_true", help="leave marker genes and report.html out"
+    )
+    parser.add_argument(
+        "--no-figures",
+        action="store_true",
+        help="leave all figures and the layout of the cells out",
+    )
+    parser.add_argument("--json", action="store_true", help="last line on stdout: summary as JSON")
+
+
 def _add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
     add_out(group, "folder of results (./results)")
     add_manners(group)
+
+
+def _add_granularity(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--granularity",
+        metavar="coarse|default|fine|N",
+        help="override cluster.granularity, how deep the tree of clusters is cut (.25 to 4)",
+    )
 
 
 def _n_clusters(text: str) -> Wanted:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from scrcl.cli.arguments import Parser
     from scrcl.config import Config, Task
-    from scrcl.experiment import Experiment
+    from scrcl.experiment import Experiment, Outcome
     from scrcl.results import Existing, RunFolder
 
 log = logging.getLogger(__name__)
@@ -111,6 +111,11 @@ def run(task: Task, args: argparse.Namespace) -> int:
                 take_part(experiment)
                 return 0
             outcome = run_experiment(experiment)
+    return told(outcome, args)
+
+
+def told(outcome: Outcome, args: argparse.Namespace) -> int:
+    """Print what a run found, and return its exit code."""
     if not args.quiet:
         print(printing.closing_table(outcome))
     if args.json:
@@ -239,6 +244,8 @@ def _override(config: Config, args: argparse.Namespace) -> Config:
         values["train.selection"] = args.selection
     if args.values is not None:
         values["data.values"] = args.values
+    if args.granularity is not None:
+        values["cluster.granularity"] = args.granularity
     if getattr(args, "official_filter", False):
         values["data.drop_unlabelled"] = True
     return override(override(config, values), dict(args.set))

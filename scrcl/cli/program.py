@@ -15,6 +15,7 @@ from scrcl.cli.arguments import (
     ABOUT,
     Parser,
     add_choice_of_run,
+    add_cut,
     add_data_dir,
     add_degs,
     add_manners,
@@ -24,7 +25,7 @@ from scrcl.cli.arguments import (
     new_parser,
 )
 from scrcl.cli.complete import SHELLS, script
-from scrcl.cli.main import chosen_run, draw_degs, guarded, logging_to_stderr, run
+from scrcl.cli.main import chosen_run, draw_degs, guarded, logging_to_stderr, run, told
 from scrcl.data.formats import known
 from scrcl.datasets import DATASETS
 
@@ -153,6 +154,30 @@ def _rename(args: argparse.Namespace) -> None:
         print(f"{cluster}\t{name}")
 
 
+def _add_cut(parser: Parser) -> None:
+    parser.add_argument(
+        "folder", metavar="RUN", nargs="?", help="folder of the run, or its name (the newest)"
+    )
+    add_cut(parser)
+
+
+def _cut(args: argparse.Namespace) -> int | None:
+    from scrcl.experiment import cut_run  # noqa: PLC0415  (as above)
+
+    args.run, args.dataset = args.folder, None
+    with logging_to_stderr(quiet=args.quiet):
+        outcome = cut_run(
+            chosen_run(args),
+            None if args.n_clusters == "auto" else args.n_clusters,
+            granularity=args.granularity,
+            name=args.name,
+            existing="overwrite" if args.overwrite else "refuse",
+            figures=not args.no_figures,
+            report=not args.no_report,
+        )
+    return told(outcome, args)
+
+
 def _add_completion(parser: Parser) -> None:
     parser.add_argument("shell", choices=SHELLS)
 
@@ -167,6 +192,13 @@ COMMANDS: dict[str, Command] = {
         ABOUT["st"], lambda parser: add_run(parser, "st"), lambda args: run("st", args)
     ),
     "degs": Command(ABOUT["degs"], add_degs, draw_degs),
+    "cut": Command(
+        "Cut the tree of a finished run at another number of clusters, without training (by default "
+        "of the newest run of single cells). Clusters, scores, figures, marker genes and report "
+        "become a new run beside it.",
+        _add_cut,
+        _cut,
+    ),
     "report": Command(
         "Write report.html of a finished run anew (by default of the newest of single cells).",
         _add_report,

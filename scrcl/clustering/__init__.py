@@ -3,23 +3,26 @@
 from scrcl.clustering.cells import cell_tree
 from scrcl.clustering.domains import DomainVoters, domain_clusters, domain_voters
 from scrcl.clustering.evidence import Expression
+from scrcl.clustering.granularity import Bar, bar_of
 from scrcl.clustering.kmeans import cosine_kmeans
+from scrcl.clustering.levels import level_names
 from scrcl.clustering.result import Clustering
 from scrcl.clustering.spatial import majority_vote
 from scrcl.clustering.stored import split_table, tree_arrays, tree_of
-from scrcl.clustering.tree import BARS, Bar, ClusterTree
+from scrcl.clustering.tree import ClusterTree
 
 __all__ = [
-    "BARS",
     "Bar",
     "ClusterTree",
     "Clustering",
     "DomainVoters",
     "Expression",
+    "bar_of",
     "cell_tree",
     "cosine_kmeans",
     "domain_clusters",
     "domain_voters",
+    "level_names",
     "majority_vote",
     "split_table",
     "tree_arrays",

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from scrcl.clustering.consensus import Consensus, consensus
+from scrcl.clustering.consensus import Consensus, consensus, sums_below
 from scrcl.clustering.evidence import Expression, split_evidence
 from scrcl.clustering.n_clusters import n_clusters_curve
 from scrcl.clustering.partitions import N_COMPONENTS, partitions, spaces
@@ -99,9 +99,7 @@ def _spans(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """Order the leaves so that those below a node are neighbours: from, to, place of each leaf."""
     n_leaves = len(merges) + 1
-    counts = np.ones(2 * n_leaves - 1, dtype=np.intp)
-    for step, (left, right) in enumerate(merges):
-        counts[n_leaves + step] = counts[left] + counts[right]
+    counts = sums_below(merges, np.ones(n_leaves, dtype=np.intp))
     first = np.zeros(2 * n_leaves - 1, dtype=np.intp)
     for step in range(n_leaves - 2, -1, -1):
         left, right = merges[step]

@@ -6,7 +6,7 @@ the tree is built over a few hundred groups of cells that the partitions hardly 
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -64,6 +64,22 @@ def consensus(partitions: Iterable[NDArray[np.intp]], *, seed: int) -> Consensus
         votes=counts.astype(np.intp),
         starts=starts,
     )
+
+
+def sums_below(merges: NDArray[np.intp], of_leaves: NDArray[Any]) -> NDArray[Any]:
+    """Sum something over the leaves below each node of a tree, (2 n_leaves - 1, ...).
+
+    Parameters
+    ----------
+    merges
+        The tree, (n_leaves - 1, 2).
+    of_leaves
+        Of each leaf, (n_leaves, ...).
+    """
+    sums = np.concatenate([of_leaves, np.empty_like(of_leaves[: len(merges)])])
+    for step, (left, right) in enumerate(merges):
+        sums[len(of_leaves) + step] = sums[left] + sums[right]
+    return sums
 
 
 def by_size(labels: NDArray[np.integer]) -> NDArray[np.intp]:

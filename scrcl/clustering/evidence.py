@@ -1,6 +1,8 @@
 """What speaks for every split of a tree of clusters, from sums over its leaves."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, stdtr
 from scipy.stats import false_discovery_control, rankdata
 
-from scrcl.clustering.consensus import Consensus
+from scrcl.clustering.consensus import Consensus, sums_below
+from scrcl.clustering.tree import AREA
 
 # A gene tells two sides apart if all of this holds.
 MIN_LOG2_FOLD = 1.0
@@ -29,6 +32,8 @@ ERROR_RATE = 0.05
 
 _CELLS_FOR_AREA = 5
 
+_Ranked: TypeAlias = Callable[[NDArray[np.intp], int], NDArray[np.floating] | None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expression:
@@ -44,7 +49,7 @@ class Expression:
         Names of the genes, (n_genes,).
     covariates
         What may explain a split instead of a type: numbers for each cell, such as its total
-        counts, (n_obs, any).
+        counts, or categories, such as its batch, (n_obs, any).
     """
 
     components: NDArray[np.floating]
@@ -100,7 +105,8 @@ def split_evidence(found: Consensus, expression: Expression, *, seed: int) -> pd
         by effect size: ``+`` higher on the left side, ``-`` on the right.
     ``auc_...``
         For each covariate: how well it alone tells the sides apart, .5 to 1 (area under the ROC
-        curve); .5 where a side has fewer than 5 cells or a value is missing.
+        curve; categories in the order of their shares on one side); .5 where a side has fewer than
+        5 cells or a value is missing.
     """
     merges, leaves = found.merges, found.leaves
     n_leaves = len(merges) + 1
@@ -126,7 +132,8 @@ def split_evidence(found: Consensus, expression: Expression, *, seed: int) -> pd
         index=pd.RangeIndex(n_leaves, 2 * n_leaves - 1, name="node"),
     )
     for name, values in expression.covariates.items():
-        table[f"auc_{name}"] = _areas(merges, leaves, counts, values.to_numpy(np.float64))
+        ranked = _shares_ranked if isinstance(values.dtype, pd.CategoricalDtype) else _values_ranked
+        table[f"{AREA}{name}"] = _areas(merges, leaves, counts, ranked(values))
     return table
 
 
@@ -134,9 +141,12 @@ def _areas(
     merges: NDArray[np.intp],
     leaves: NDArray[np.intp],
     counts: NDArray[np.intp],
-    values: NDArray[np.float64],
+    ranked: _Ranked,
 ) -> NDArray[np.float64]:
-    """Area under the ROC curve of every split, (n_splits,)."""
+    """Area under the ROC curve of every split, (n_splits,).
+
+    ``ranked`` gives numbers to some cells, of which so many belong to the left side, or ``None``.
+    """
     n_leaves = len(merges) + 1
     order = np.argsort(leaves, kind="stable")
     cells = list(np.split(order, np.searchsorted(leaves[order], np.arange(1, n_leaves))))
@@ -144,22 +154,41 @@ def _areas(
     for step, (left, right) in enumerate(merges):
         cells.append(np.concatenate([cells[left], cells[right]]))
         n_left, n_right = int(counts[left]), int(counts[right])
-        own = values[cells[-1]]
-        if min(n_left, n_right) >= _CELLS_FOR_AREA and np.isfinite(own).all():
+        own = ranked(cells[-1], n_left) if min(n_left, n_right) >= _CELLS_FOR_AREA else None
+        if own is not None:
             ranks = rankdata(own)[:n_left]
             area = (ranks.sum() - n_left * (n_left + 1) / 2) / (n_left * n_right)
             areas[step] = max(area, 1.0 - area)
     return areas
 
 
+def _values_ranked(values: "pd.Series[float]") -> _Ranked:
+    """Rank by a number, unless some cell has none."""
+    numbers = values.to_numpy(np.float64)
+
+    def rank(cells: NDArray[np.intp], _: int) -> NDArray[np.floating] | None:
+        own = numbers[cells]
+        return own if np.isfinite(own).all() else None
+
+    return rank
+
+
+def _shares_ranked(values: "pd.Series[Any]") -> _Ranked:
+    """Rank categories by the share of their cells on the left side; all missing ones are one."""
+    codes = values.cat.codes.to_numpy(np.intp) + 1
+
+    def rank(cells: NDArray[np.intp], n_left: int) -> NDArray[np.float64]:
+        own = codes[cells]
+        n_all = np.bincount(own)
+        share = np.bincount(own[:n_left], minlength=len(n_all)) / n_all.clip(1)
+        return np.asarray(share[own])
+
+    return rank
+
+
 def _below(merges: NDArray[np.intp]) -> NDArray[np.intp]:
     """Which leaves are below each node: 0 or 1, (2 n_leaves - 1, n_leaves)."""
-    n_leaves = len(merges) + 1
-    below = np.zeros((2 * n_leaves - 1, n_leaves), dtype=np.intp)
-    below[:n_leaves] = np.eye(n_leaves, dtype=np.intp)
-    for step, (left, right) in enumerate(merges):
-        below[n_leaves + step] = below[left] + below[right]
-    return below
+    return sums_below(merges, np.eye(len(merges) + 1, dtype=np.intp))
 
 
 def _mixing(
@@ -193,16 +222,14 @@ def _distances(
     """Distance of each split, and mean and deviation of what the null model gives."""
     points = np.asarray(components[:, :N_COMPONENTS], dtype=np.float64)
     n_leaves, width = len(merges) + 1, points.shape[1]
-    means = np.zeros((2 * n_leaves - 1, width))
-    squares = np.zeros((2 * n_leaves - 1, width, width))  # sums of outer products
+    means = np.zeros((n_leaves, width))
+    squares = np.zeros((n_leaves, width, width))  # sums of outer products
     order = np.argsort(leaves, kind="stable")
     bounds = np.searchsorted(leaves[order], np.arange(n_leaves + 1))
     for leaf in range(n_leaves):
         own = points[order[bounds[leaf] : bounds[leaf + 1]]]
         means[leaf], squares[leaf] = own.sum(axis=0), own.T @ own
-    for step, (left, right) in enumerate(merges):
-        means[n_leaves + step] = means[left] + means[right]
-        squares[n_leaves + step] = squares[left] + squares[right]
+    means, squares = sums_below(merges, means), sums_below(merges, squares)
     scatter = squares - means[:, :, None] * means[:, None, :] / counts[:, None, None]
     means /= counts[:, None]
     found = np.empty((3, n_leaves - 1))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scrcl.clustering.tree import BARS, Bar, ClusterTree
+from scrcl.clustering.tree import ClusterTree
 
 _SPLITS = "splits."
 
@@ -17,8 +17,8 @@ def tree_arrays(tree: ClusterTree) -> dict[str, NDArray[Any]]:
 
     Returns
     -------
-    ``merges``, ``heights``, ``sizes``, ``together`` and ``totals`` as in `ClusterTree`; ``bar``,
-    the mixing and the distance, (2,); ``genes``, the text on each split; and the other columns of
+    ``merges``, ``heights``, ``sizes``, ``together`` and ``totals`` as in `ClusterTree`; ``granularity``,
+    (1,); ``genes``, the text on each split; and the other columns of
     the splits as ``splits.<name>``.
     """
     numbers = tree.splits.drop(columns="genes").astype(np.float64)
@@ -28,7 +28,7 @@ def tree_arrays(tree: ClusterTree) -> dict[str, NDArray[Any]]:
         "sizes": tree.sizes.astype(np.int32),
         "together": tree.together,
         "totals": tree.cells_of_leaves.astype(np.int32),
-        "bar": np.array([tree.bar.mixing, tree.bar.distance]),
+        "granularity": np.array([tree.granularity]),
         "genes": np.array(tree.splits["genes"].tolist(), dtype=np.str_),
         **{f"{_SPLITS}{name}": column.to_numpy() for name, column in numbers.items()},
     }
@@ -55,10 +55,8 @@ def tree_of(arrays: Mapping[str, NDArray[Any]], leaves: NDArray[np.integer]) -> 
         index=pd.RangeIndex(n_leaves, 2 * n_leaves - 1, name="node"),
     )
     splits["genes"] = [str(text) for text in arrays["genes"]]
-    bar, totals = BARS["default"], arrays.get("totals")
-    if "bar" in arrays:  # files of earlier versions have none
-        mixing, distance = arrays["bar"]
-        bar = Bar(mixing=float(mixing), distance=float(distance))
+    granularity = np.asarray(arrays.get("granularity", 1.0)).ravel()[0]
+    totals = arrays.get("totals")
     return ClusterTree(
         leaves=leaves.astype(np.intp),
         merges=np.asarray(arrays["merges"]).astype(np.intp).reshape(-1, 2),
@@ -67,7 +65,7 @@ def tree_of(arrays: Mapping[str, NDArray[Any]], leaves: NDArray[np.integer]) -> 
         together=np.asarray(arrays["together"]),
         totals=None if totals is None else np.asarray(totals).astype(np.intp),
         splits=splits,
-        bar=bar,
+        granularity=float(granularity),
     )
 
 
@@ -78,7 +76,7 @@ def split_table(tree: ClusterTree) -> pd.DataFrame:
     -------
     Indexed by ``node``: ``left`` and ``right``, the nodes that it divides into (below the number of
     leaves: a leaf); the columns of `scrcl.clustering.evidence.split_evidence`; ``supported``
-    (``yes`` or ``no``) and ``explained_by`` (``depth`` where total counts alone tell the sides apart).
+    (``yes`` or ``no``) and ``explained_by``, what alone tells the sides apart (``depth``: total counts).
     """
     table = tree.splits.copy()
     table.insert(0, "left", tree.merges[:, 0])
@@ -86,5 +84,5 @@ def split_table(tree: ClusterTree) -> pd.DataFrame:
     for side in ("n_left", "n_right", "n_genes"):
         table[side] = table[side].astype(int)
     table["supported"] = np.where(tree.supported, "yes", "no")
-    table["explained_by"] = np.where(tree.by_depth, "depth", "")
+    table["explained_by"] = tree.explained_by
     return table[::-1]

@@ -12,43 +12,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scrcl._validate import InputError
+from scrcl.clustering.consensus import sums_below
+from scrcl.clustering.granularity import Bar, bar_of
 from scrcl.clustering.result import Clustering
 
 SMALLEST = 5
 """Cells that a group needs to be a cluster of its own as long as better splits are left."""
-DEPTH, EXPLAINED = "auc_n_counts", 0.99
-"""Column of the splits, and the area from which a covariate alone explains a split."""
-MIN_GENES = 5
-"""Genes that have to tell the sides of a split apart: one or two alone make no type."""
+EXPLAINED = 0.99
+"""Area under the ROC curve from which a covariate alone explains a split."""
+AREA = "auc_"
+"""How columns with such areas begin."""
+DEPTH = f"{AREA}n_counts"
+_SAID = {
+    "n_counts": "depth",
+    "n_genes": "number of genes",
+    "mitochondrial": "mitochondrial share",
+    "doublet_score": "doublets",
+}
 _CLEAR_DISTANCE = 6.0
 """Distance from which two sides count as told apart completely when no split is supported any more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
-    """What a split needs to be believed: see `BARS` for the levels that have names.
-
-    Attributes
-    ----------
-    mixing
-        The most that the partitions may mix its sides: 0 if no partition ever puts cells of
-        different sides together, 1 if they do so as often as with cells of the same side.
-    distance
-        The least distance between the sides along the line that tells them apart best, in standard
-        deviations within them. Cutting one Gaussian in halves gives 2.65.
-    """
-
-    mixing: float
-    distance: float
-
-
-DEFAULT_MIXING, DEFAULT_DISTANCE = 0.55, 4.5
-BARS = {
-    "coarse": Bar(mixing=0.35, distance=6.0),
-    "default": Bar(mixing=DEFAULT_MIXING, distance=DEFAULT_DISTANCE),
-    "fine": Bar(mixing=0.7, distance=3.5),
-}
-"""Levels of granularity. The default was chosen on the tuning half of the labelled sets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +53,8 @@ class ClusterTree:
         (n_leaves, n_leaves).
     splits
         The evidence, see `scrcl.clustering.evidence.split_evidence`; one row for each merge.
-    bar
-        What a split needs to be opened by default.
+    granularity
+        How little a split needs to be opened by default, .25 to 4, see `Bar`.
     curve
         What the partitions say about every number of clusters, see
         `scrcl.clustering.n_clusters.n_clusters_curve`.
@@ -87,7 +69,7 @@ class ClusterTree:
     sizes: NDArray[np.intp]
     together: NDArray[np.float32]
     splits: pd.DataFrame
-    bar: Bar = BARS["default"]
+    granularity: float = 1.0
     curve: pd.DataFrame | None = None
     totals: NDArray[np.intp] | None = None
 
@@ -99,20 +81,16 @@ class ClusterTree:
     @cached_property
     def n_cells(self) -> NDArray[np.intp]:
         """Cells below each node, (2 n_leaves - 1,)."""
-        counts = np.zeros(2 * self.n_leaves - 1, dtype=np.intp)
-        counts[: self.n_leaves] = self.sizes
-        for step, (left, right) in enumerate(self.merges):
-            counts[self.n_leaves + step] = counts[left] + counts[right]
-        return counts
+        return sums_below(self.merges, self.sizes)
 
     @cached_property
     def supported(self) -> NDArray[np.bool_]:
         """Whether each split meets the bar, (n_leaves - 1,)."""
-        found = self.splits
+        found, bar = self.splits, self.bar
         meets = (
-            (found["mixing"] <= self.bar.mixing)
-            & (found["distance"] >= self.bar.distance)
-            & (found["n_genes"] >= MIN_GENES)
+            (found["mixing"] <= bar.mixing)
+            & (found["distance"] >= bar.distance)
+            & (found["n_genes"] >= bar.n_genes)
             & (found["p_value"] <= found["level"])
             & (found[["n_left", "n_right"]].min(axis=1) >= SMALLEST)
             & ~self.by_depth
@@ -125,6 +103,18 @@ class ClusterTree:
         if DEPTH not in self.splits:
             return pd.Series(data=False, index=self.splits.index)
         return self.splits[DEPTH] >= EXPLAINED
+
+    @property
+    def explained_by(self) -> "pd.Series[str]":
+        """What alone tells the sides of each split apart, such as "depth", joined by commas."""
+        areas = self.splits.filter(regex=f"^{AREA}")
+        columns = [str(name).removeprefix(AREA) for name in areas.columns]
+        names = [_SAID.get(name, name) for name in columns]
+        told = (areas >= EXPLAINED).to_numpy()
+        text = [
+            ", ".join(name for name, tells in zip(names, row, strict=True) if tells) for row in told
+        ]
+        return pd.Series(text, index=self.splits.index, dtype=object)
 
     @cached_property
     def n_supported(self) -> int:
@@ -147,9 +137,14 @@ class ClusterTree:
             return self.totals
         return np.bincount(self.leaves, minlength=self.n_leaves)
 
-    def at(self, bar: Bar) -> "ClusterTree":
-        """Return the same tree with another bar."""
-        return replace(self, bar=bar)
+    @property
+    def bar(self) -> Bar:
+        """What a split needs to be opened by default."""
+        return bar_of(self.granularity)
+
+    def at(self, granularity: float) -> "ClusterTree":
+        """Return the same tree with another granularity."""
+        return replace(self, granularity=granularity)
 
     def with_curve(self, curve: pd.DataFrame) -> "ClusterTree":
         """Return the same tree with what the partitions say about every number of clusters."""
@@ -211,6 +206,61 @@ class ClusterTree:
         clusters = by_weight(self._clusters_of_leaves(nodes, aside), self.cells_of_leaves)
         order = np.argsort([clusters[self._below(node)[0]] for node in nodes])
         return np.array(nodes, dtype=np.intp)[order]
+
+    @cached_property
+    def outlying(self) -> NDArray[np.bool_]:
+        """Leaves of fewer than 5 cells that the votes and the distance set apart, (n_leaves,).
+
+        Too few for a type of their own; they stay with the cluster that they are put with most.
+        """
+        apart = (
+            (self._smaller_side < SMALLEST)
+            & (self.splits["mixing"] <= self.bar.mixing).to_numpy()
+            & (self.splits["distance"] >= self.bar.distance).to_numpy()
+        )
+        found = np.zeros(self.n_leaves, dtype=bool)
+        for node in self._small_of(apart):
+            found[self._below(node)] = True
+        return found
+
+    def subset(self, chosen: NDArray[np.intp]) -> "ClusterTree":
+        """Return the tree over some of the leaves and their cells.
+
+        A split of which both sides are among them keeps its evidence, which is that of the whole
+        node.
+
+        Parameters
+        ----------
+        chosen
+            Numbers of the leaves, ascending.
+        """
+        n_chosen = len(chosen)
+        number_of = {int(leaf): number for number, leaf in enumerate(chosen)}
+        steps: list[int] = []
+        merges: list[tuple[int, int]] = []
+        for step, pair in enumerate(self.merges):
+            sides = [number_of[int(side)] for side in pair if int(side) in number_of]
+            if len(sides) == 2:
+                number_of[self.n_leaves + step] = n_chosen + len(steps)
+                steps.append(step)
+                merges.append((sides[0], sides[1]))
+            elif sides:
+                number_of[self.n_leaves + step] = sides[0]
+        index = pd.RangeIndex(n_chosen, 2 * n_chosen - 1, name="node")
+        renumbered = np.full(self.n_leaves, -1)
+        renumbered[chosen] = np.arange(n_chosen)
+        leaves = renumbered[self.leaves]
+        return replace(
+            self,
+            leaves=leaves[leaves >= 0],
+            merges=np.array(merges, dtype=np.intp).reshape(-1, 2),
+            heights=self.heights[steps],
+            sizes=self.sizes[chosen],
+            together=self.together[np.ix_(chosen, chosen)],
+            splits=self.splits.iloc[steps].set_index(index),
+            curve=None,
+            totals=None if self.totals is None else self.totals[chosen],
+        )
 
     def affinity(self, clusters: NDArray[np.intp]) -> NDArray[np.float64]:
         """Share of the partitions that put a cell of each leaf with a cell of each cluster.

@@ -9,6 +9,7 @@ back. Every fault is an `InputError` that names the file, the key and what is al
 from scrcl.config.files import config_from_text, configs_dir, load_config, override, to_yaml
 from scrcl.config.methods import METHODS
 from scrcl.config.sections import (
+    LEVELS,
     SECTIONS,
     TASKS,
     ClusterConfig,
@@ -17,10 +18,12 @@ from scrcl.config.sections import (
     ModelConfig,
     Task,
     TrainConfig,
+    as_granularity,
     paper_defaults,
 )
 
 __all__ = [
+    "LEVELS",
     "METHODS",
     "SECTIONS",
     "TASKS",
@@ -30,6 +33,7 @@ __all__ = [
     "ModelConfig",
     "Task",
     "TrainConfig",
+    "as_granularity",
     "config_from_text",
     "configs_dir",
     "load_config",

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal, TypeAlias, get_args
 
 from scrcl._typed import Bound, coerce_fields
-from scrcl._validate import InputError, check_one_of
+from scrcl._validate import InputError, check_one_of, check_range
 from scrcl.config.methods import METHODS
 
 Task: TypeAlias = Literal["sc", "st"]
@@ -13,7 +13,12 @@ Count: TypeAlias = Annotated[int, Bound(low=0)]
 Size: TypeAlias = Annotated[int, Bound(low=1)]
 Amount: TypeAlias = Annotated[float, Bound(low=0)]
 Positive: TypeAlias = Annotated[float, Bound(low=0, open_low=True)]
+Granularity: TypeAlias = Annotated[float, Bound(low=0.25, high=4)]
 Probability: TypeAlias = Annotated[float, Bound(low=0, high=1, open_high=True)]
+
+
+LEVELS = {"coarse": 0.5, "default": 1.0, "fine": 2.0}
+"""Granularities that have names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,16 +219,22 @@ class ClusterConfig:
         single cells, ``domains`` that for spots.
     embedding
         What is clustered: ``z`` = [z1, z2], ``e1``, ``e2`` or ``e`` = [e1, e2].
+    granularity
+        How deep the tree of clusters is cut where their number is to be found: ``coarse``,
+        ``default``, ``fine`` (.5, 1 and 2), or a number from .25 to 4. More asks for less evidence
+        and gives more clusters.
     n_refine
         Number of nearest spots whose majority replaces a spot's cluster; 0 = off.
     """
 
     method: str = "kmeans"
     embedding: Literal["z", "e1", "e2", "e"] = "z"
+    granularity: Granularity = 1.0
     n_refine: Count = 0
 
     def __post_init__(self) -> None:
         check_one_of(self.method, "cluster.method", list(METHODS))
+        object.__setattr__(self, "granularity", as_granularity(self.granularity))
         coerce_fields(self, "cluster")
 
 
@@ -239,6 +250,32 @@ class Config:
 
     def __post_init__(self) -> None:
         check_one_of(self.task, "task", TASKS)
+
+
+def as_granularity(value: object) -> float:
+    """Return a granularity as a number; it may have the name of a level.
+
+    Raises
+    ------
+    InputError
+        If it is neither one of `LEVELS` nor a number from .25 to 4.
+
+    Examples
+    --------
+    >>> as_granularity("fine")
+    2.0
+    """
+    if isinstance(value, str) and value in LEVELS:
+        return LEVELS[value]
+    number = value if isinstance(value, str | float | int) and not isinstance(value, bool) else ""
+    try:
+        return check_range(float(number), "cluster.granularity", 0.25, 4)
+    except ValueError:
+        msg = (
+            f"cluster.granularity: got {value!r}, wanted coarse, default, fine, or a number from "
+            "0.25 to 4 (more: more clusters)."
+        )
+        raise InputError(msg) from None
 
 
 Section: TypeAlias = DataConfig | ModelConfig | TrainConfig | ClusterConfig

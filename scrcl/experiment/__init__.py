@@ -4,10 +4,12 @@
 the marker genes of a run, or of any grouping.
 """
 
+from scrcl.experiment.cut import cut_run
 from scrcl.experiment.degs import MarkerQuestion, Markers, draw_markers, load_clustered
+from scrcl.experiment.finish import Outcome
 from scrcl.experiment.inputs import InputSpec
 from scrcl.experiment.rename import rename_clusters
-from scrcl.experiment.run import Outcome, run_experiment, take_part
+from scrcl.experiment.run import run_experiment, take_part
 from scrcl.experiment.settings import (
     DEFAULT_SEEDS,
     PAPER_SEEDS,
@@ -24,6 +26,7 @@ __all__ = [
     "Markers",
     "Outcome",
     "choose_config",
+    "cut_run",
     "draw_markers",
     "load_clustered",
     "rename_clusters",

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from scrcl import __version__
-from scrcl._keys import CLUSTERS, NAME
 from scrcl._validate import InputError
 from scrcl.checkpoint import Checkpoint
-from scrcl.clustering import split_table, tree_arrays
 from scrcl.config import to_yaml
 from scrcl.data.prepare import prepare
 from scrcl.data.quality import batch_notes
 from scrcl.data.validate import grouping
 from scrcl.distributed import announce, announced_seeds
 from scrcl.experiment.after import Attempts
-from scrcl.experiment.figures import add_colors, add_layout, draw
+from scrcl.experiment.finish import Outcome, finish, scored, tree_fields
 from scrcl.experiment.genes import gene_tables, marker_lists, suggest_names
 from scrcl.experiment.inputs import load
 from scrcl.experiment.protocols import Oracle
 from scrcl.experiment.settings import resolve_n_clusters
-from scrcl.experiment.writeup import write_up
 from scrcl.methods import TrainingData
-from scrcl.metrics import pairwise_ari, score
 from scrcl.model import ScRCL, spots_of, training_data
 from scrcl.model.pipeline import network_input, train
 from scrcl.report import keep_genes, read_gene_list
-from scrcl.results import SeedResult, annotated, check_free, storable, summarize, writing
+from scrcl.results import SeedResult, check_free, storable, writing
 from scrcl.seed import resolve_device
 
 if TYPE_CHECKING:
@@ -40,35 +34,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scrcl.clustering import ClusterTree
-    from scrcl.config import Config
     from scrcl.data.prepare import Prepared
     from scrcl.experiment.inputs import Dataset
     from scrcl.experiment.settings import Experiment
     from scrcl.model import NClusters
-    from scrcl.results import RunFolder, RunWriter
+    from scrcl.results import RunFolder
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What a finished run is and found."""
-
-    run: RunFolder
-    summary: pd.DataFrame
-    """One row a protocol, see `scrcl.results.summarize`."""
-    seeds: list[int]
-    n_obs: int
-    """Cells that were clustered."""
-    n_left_out: int
-    """Cells that were not."""
-    n_genes: int
-    """Genes that the network saw."""
-    notes: list[str]
-    """What was found in the data, dropped, or done otherwise than asked."""
-    failed: list[str]
-    """Parts that could not be made after training, such as "result.h5ad"; why is in the log."""
 
 
 class _Cells(NamedTuple):
@@ -150,7 +122,17 @@ def run_experiment(experiment: Experiment) -> Outcome:
         with attempts.part("batches"):
             notes += _batch_notes(experiment.run, experiment.seeds[0], data)
         found = {"n_genes": n_genes, "notes": notes}
-        summary = _finish(writer, experiment, data, found, names=names, attempts=attempts)
+        summary = finish(
+            writer,
+            data,
+            experiment.config,
+            seed=experiment.seeds[0],
+            found=found,
+            names=names,
+            attempts=attempts,
+            figures=experiment.figures,
+            report=experiment.report,
+        )
     return Outcome(
         run=experiment.run,
         summary=summary,
@@ -275,17 +257,17 @@ def _one_seed(
     else:
         model.fit_prepared(shared, checkpoint=Checkpoint(path=experiment.run.checkpoint(seed)))
     found, clustering = model.found_, model.found_.clustering
-    metrics = {"label_free": _scores(None, clustering.labels, found.epoch)}
+    metrics = {"label_free": scored(None, clustering.labels, found.epoch)}
     with attempts.part("scores"):
-        metrics["label_free"] = _scores(truth, clustering.labels, found.epoch)
+        metrics["label_free"] = scored(truth, clustering.labels, found.epoch)
     history, oracle_clusters = found.history, None
     if oracle is not None:
         oracle_clusters = oracle.clusters()
-        metrics["oracle"] = _scores(truth, oracle_clusters, oracle.best_epoch)
+        metrics["oracle"] = scored(truth, oracle_clusters, oracle.best_epoch)
         history = [ours | its for ours, its in zip(history, oracle.history, strict=True)]
     for protocol, values in metrics.items():
-        scored = f", ARI {values['ari']:.3f}" if "ari" in values else ""
-        log.info("seed %d, %s: %d clusters%s", seed, protocol, values["n_clusters"], scored)
+        ari = f", ARI {values['ari']:.3f}" if "ari" in values else ""
+        log.info("seed %d, %s: %d clusters%s", seed, protocol, values["n_clusters"], ari)
     genes: dict[str, Any] = {}
     with attempts.part("gene associations"):
         genes = dict(gene_tables(model, shared.prepared.log_norm))
@@ -305,93 +287,3 @@ def _one_seed(
         **genes,
     )
     return result, model
-
-
-def tree_fields(tree: ClusterTree | None) -> dict[str, Any]:
-    """Fields of `SeedResult` about the tree."""
-    if tree is None:
-        return {}
-    return {"splits": split_table(tree), "tree": tree_arrays(tree), "leaves": tree.leaves}
-
-
-def _scores(truth: pd.Series | None, clusters: NDArray[np.integer], epoch: int) -> dict[str, float]:
-    if truth is None:
-        return {"n_clusters": len(np.unique(clusters)), "epoch": epoch}
-    return {**score(truth, clusters), "epoch": epoch}  # type: ignore[dict-item]  # numbers all
-
-
-def _finish(
-    writer: RunWriter,
-    experiment: Experiment,
-    data: Dataset,
-    found: dict[str, object],
-    *,
-    names: pd.DataFrame | None,
-    attempts: Attempts,
-) -> pd.DataFrame:
-    """Write what sums up the run, from what its seeds left on the disk, earlier ones included.
-
-    ``found`` goes into ``uns["scrcl"]``, with the rest of what is known of the run.
-    """
-    run, config = writer.run, experiment.config
-    first = run.load_result(experiment.seeds[0])
-    result = None
-    with attempts.part("result.h5ad"):
-        result = annotated(data.adata, first, _params(run, config, first) | found)
-    if result is not None:
-        add_colors(result)
-        if experiment.figures:
-            with attempts.part("umap"):
-                add_layout(result)
-        if names is not None:
-            with attempts.part("cluster_names.csv"):
-                writer.write_table("cluster_names.csv", names)
-            suggested = result.obs[CLUSTERS].map(names.set_index("cluster")["name"])
-            result.obs[NAME] = suggested.astype("category")
-        with attempts.part("result.h5ad"):
-            writer.write_adata(result)
-        if experiment.figures:
-            with attempts.part("figures"):
-                draw(
-                    run,
-                    result,
-                    first,
-                    labels=data.labels,
-                    slice_key=data.slice_key,
-                    tissue=config.task == "st",
-                    part=attempts.part,
-                )
-    metrics = {seed: run.load_metrics(seed) for seed in run.seeds}
-    summary = summarize(metrics, {name: _agreement(run, name) for name in metrics[first.seed]})
-    writer.finish(summary, complete=not attempts.failed)
-    if experiment.report and result is not None:
-        write_up(
-            run,
-            result,
-            slice_key=data.slice_key,
-            features=data.features,
-            figures=experiment.figures,
-            part=attempts.part,
-        )
-    return summary
-
-
-def _params(run: RunFolder, config: Config, result: SeedResult) -> dict[str, object]:
-    """Say in ``uns["scrcl"]`` how the clusters came about."""
-    params: dict[str, object] = {
-        "version": __version__,
-        "dataset": run.dataset,
-        "run": run.name,
-        "config": to_yaml(config),
-        "values": config.data.values,  # noqa: PD011  (a setting)
-        "n_clusters": len(np.unique(result.clusters)),
-    }
-    if result.stability is not None:
-        params["stability"] = result.stability.to_numpy()
-    return params
-
-
-def _agreement(run: RunFolder, protocol: str) -> NDArray[np.float64]:
-    """ARI of every pair of seeds."""
-    tables = (run.load_clusters(seed, protocol=protocol) for seed in run.seeds)
-    return pairwise_ari([table["cluster"].dropna() for table in tables])

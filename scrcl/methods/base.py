@@ -155,8 +155,10 @@ class Fitted(Protocol):
         """Confidence below which a new cell is unknown."""
         ...
 
-    def cut(self, n_clusters: NClusters) -> Self:
+    def cut(self, n_clusters: NClusters, granularity: float) -> Self:
         """Return the same with another number of clusters, or that found, without training.
+
+        ``granularity`` says how little evidence a split of its tree needs, if it has one.
 
         Raises
         ------
@@ -190,6 +192,8 @@ class Method(Protocol):
     """Whether a network is trained for it."""
     finds_k: ClassVar[bool]
     """Whether it can find the number of clusters."""
+    has_tree: ClassVar[bool]
+    """Whether it cuts a tree, as deep as ``cluster.granularity`` says."""
     takes_rep: ClassVar[bool]
     """Whether it clusters an embedding that the user has (``data.use_rep``), too."""
     fitted: ClassVar[type[Fitted]]

@@ -81,7 +81,7 @@ class ConsensusClusters:
         (r"tree\.sizes", "i", ("leaves",)),
         (r"tree\.together", "f", ("leaves", "leaves")),
         (r"tree\.totals", "i", ("leaves",)),
-        (r"tree\.bar", "f", ("two",)),
+        (r"tree\.granularity", "f", ("one",)),
         (r"tree\.splits\.\w+", "f", ("merges",)),
     )
 
@@ -107,7 +107,7 @@ class ConsensusClusters:
         """Confidence below which a new cell is unknown."""
         return self.space.threshold
 
-    def cut(self, n_clusters: NClusters) -> Self:
+    def cut(self, n_clusters: NClusters, granularity: float) -> Self:
         """Cut the tree at another number of clusters, or as deep as the evidence goes."""
         if self.tree is None:
             msg = (
@@ -115,8 +115,8 @@ class ConsensusClusters:
                 "again, or save it with this version."
             )
             raise InputError(msg)
-        clusters = self.tree.clusters(n_clusters)
-        return replace(self, clustering=clusters, stored_space=None)
+        tree = self.tree.at(granularity)
+        return replace(self, tree=tree, clustering=tree.clusters(n_clusters), stored_space=None)
 
     def map(self, new: NewData) -> Mapped:
         """Map new cells."""
@@ -149,6 +149,7 @@ class Consensus:
     tasks: ClassVar[tuple[Task, ...]] = ("sc", "st")
     needs_network: ClassVar[bool] = True
     finds_k: ClassVar[bool] = True
+    has_tree: ClassVar[bool] = True
     takes_rep: ClassVar[bool] = True
     fitted: ClassVar[type[Fitted]] = ConsensusClusters
 
@@ -168,6 +169,7 @@ class Consensus:
         if data.batches is not None:
             views = [correct(view, data.batches, seed=seed) for view in views]
         tree = cell_tree(views, expression_of(data), seed=seed)
+        tree = tree.at(data.config.cluster.granularity)
         names = tuple(dict.fromkeys((*VOTING_VIEWS, *members(data.config.cluster.embedding))))
         return ConsensusClusters(
             clustering=tree.clusters(data.n_clusters),
@@ -183,6 +185,8 @@ def expression_of(data: TrainingData) -> Expression:
     if quality is not None:
         measured = quality.loc[data.prepared.kept]
         covariates = measured[[name for name in COVARIATES if name in measured]]
+    if data.batches is not None:
+        covariates = covariates.assign(batch=pd.Categorical(data.batches))
     return Expression(
         components=data.components[0],
         log_norm=log_norm.X,

@@ -123,7 +123,7 @@ class DomainClusters:
         """Confidence below which a new spot is unknown."""
         return self.space.threshold
 
-    def cut(self, n_clusters: NClusters) -> Self:
+    def cut(self, n_clusters: NClusters, granularity: float) -> Self:  # noqa: ARG002
         """Let the voters find another number of domains."""
         if n_clusters == self.clustering.n_clusters:
             return self
@@ -190,6 +190,7 @@ class Domains:
     tasks: ClassVar[tuple[Task, ...]] = ("st",)
     needs_network: ClassVar[bool] = False
     finds_k: ClassVar[bool] = True
+    has_tree: ClassVar[bool] = False
     takes_rep: ClassVar[bool] = False
     fitted: ClassVar[type[Fitted]] = DomainClusters
 

@@ -72,7 +72,7 @@ class KMeansClusters:
         """Confidence below which a new cell is unknown."""
         return self.space.threshold
 
-    def cut(self, n_clusters: NClusters) -> Self:
+    def cut(self, n_clusters: NClusters, granularity: float) -> Self:  # noqa: ARG002
         """Return itself for its own number of clusters, or none; there is no tree to give another."""
         own = self.clustering.n_clusters
         if n_clusters not in (None, own):
@@ -107,6 +107,7 @@ class PaperKMeans:
     tasks: ClassVar[tuple[Task, ...]] = ("sc", "st")
     needs_network: ClassVar[bool] = True
     finds_k: ClassVar[bool] = False
+    has_tree: ClassVar[bool] = False
     takes_rep: ClassVar[bool] = False
     fitted: ClassVar[type[Fitted]] = KMeansClusters
 

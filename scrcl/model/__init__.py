@@ -5,9 +5,10 @@ Nothing here sees labels.
 """
 
 from scrcl.methods import NClusters, Spots, TrainingData
-from scrcl.model.annotate import cluster, cut
+from scrcl.model.annotate import cluster
 from scrcl.model.estimator import UNKNOWN, ScRCL, spots_of
 from scrcl.model.pipeline import training_data
+from scrcl.model.recut import cut, merge, subcluster
 from scrcl.model.settings import Preset, find_config
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "cluster",
     "cut",
     "find_config",
+    "merge",
     "spots_of",
+    "subcluster",
     "training_data",
 ]

@@ -10,18 +10,15 @@ import pandas as pd
 from anndata import ImplicitModificationWarning
 
 from scrcl._validate import InputError
-from scrcl.clustering import tree_of
 from scrcl.data.naming import settle_names
-from scrcl.model.estimator import ScRCL, categorical, spread
-from scrcl.model.settings import as_n_clusters
+from scrcl.model.estimator import ScRCL, categorical
+from scrcl.model.recut import write_levels
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from anndata import AnnData
-    from numpy.typing import NDArray
 
-    from scrcl.clustering import ClusterTree
     from scrcl.config import Config, Task
     from scrcl.markers import GeneLinks
 
@@ -39,6 +36,7 @@ def cluster(  # noqa: PLR0913  (the one public door; all options go by name)
     device: str = "auto",
     key_added: str = "scrcl",
     keep_views: bool = False,
+    levels: bool = False,
     copy: bool = False,
     **settings: object,
 ) -> AnnData | None:
@@ -46,9 +44,11 @@ def cluster(  # noqa: PLR0913  (the one public door; all options go by name)
 
     Written are ``obs[key]`` (categorical), ``obs[key + "_confidence"]``, ``obsm["X_" + key]``
     (n_obs, at most 50), ``varm[key + "_association"]`` (genes x clusters, see `scrcl.markers`),
-    ``uns[key]`` and, where the method has a tree of clusters, ``obs[key + "_leaf"]`` and
-    ``uns[key]["tree"]``, from which `cut` makes any other number. Nothing else is changed, and nothing at all if it fails. Cells without a count get
-    no cluster, and NaN for the rest.
+    ``uns[key]`` and, where the method has a tree of clusters, ``uns[key]["tree"]`` and
+    ``obs[key + "_leaf"]``, from which `scrcl.cut` makes any other number, and
+    ``obs[key + "_outlier"]``: cells apart from all others, too few for a cluster of their own.
+    Nothing else is changed, and nothing at all if it fails. Cells without a count get no cluster,
+    and NaN for the rest.
 
     Parameters
     ----------
@@ -77,6 +77,8 @@ def cluster(  # noqa: PLR0913  (the one public door; all options go by name)
     keep_views
         Also write the learned views, side by side, into ``obsm["X_" + key + "_views"]``: 4 kB a
         cell with the defaults.
+    levels
+        Also write three levels of clusters with names that nest, see `scrcl.cut`.
     copy
         Return an annotated copy and leave ``adata`` as it is.
     **settings
@@ -106,102 +108,17 @@ def cluster(  # noqa: PLR0913  (the one public door; all options go by name)
         raise InputError(msg)
     model.fit(adata, batch_key=batch_key, slice_key=slice_key, layer=layer, keep_views=keep_views)
     links = model.links_  # computed now: whatever fails does so before anything is written
+    if levels and model.tree_ is None:
+        msg = (
+            f"levels: got cluster.method {model.config.cluster.method!r}, which has no tree of "
+            "clusters, wanted one that has. Leave levels out, or choose consensus."
+        )
+        raise InputError(msg)
     target = adata if not copy else adata.to_memory() if adata.isbacked else adata.copy()
     write_result(target, model, key_added, links=links, keep_views=keep_views)
+    if levels:
+        write_levels(target, key_added)
     return target if copy else None
-
-
-def cut(
-    adata: AnnData, n_clusters: object = "auto", *, key_added: str = "scrcl", copy: bool = False
-) -> AnnData | None:
-    """Write another number of clusters into data that `cluster` annotated, without training.
-
-    The labels are those that `cluster` gives with that number, because both are cuts of the same
-    tree. ``obs[key]`` and ``obs[key + "_confidence"]`` are replaced, and in ``uns[key]`` what is
-    said of the clusters; what belongs to the earlier ones (``varm[key + "_association"]``,
-    ``obs[key + "_name"]``) is removed.
-
-    Parameters
-    ----------
-    adata
-        What `cluster` annotated, or ``result.h5ad`` of a run: all of its cells, or some.
-    n_clusters
-        A number, a range ``(low, high)``, or ``"auto"``: as deep as the evidence goes.
-    key_added
-        Name under which `cluster` wrote.
-    copy
-        Return an annotated copy and leave ``adata`` as it is.
-
-    Returns
-    -------
-    ``None``, or the copy.
-
-    Raises
-    ------
-    InputError
-        If there is no tree in ``adata``, or it cannot be cut so finely. Nothing is changed then.
-
-    Examples
-    --------
-    >>> import scrcl
-    >>> cells = scrcl.datasets.simulated_cells(n_obs=200, n_types=4)
-    >>> scrcl.cluster(cells)
-    >>> scrcl.cut(cells, 3)
-    >>> cells.obs["scrcl"].nunique()
-    3
-    """
-    key, leaves = key_added, _leaves(adata, key_added)
-    took_part = leaves >= 0
-    found = _tree(adata, key, leaves[took_part]).clusters(as_n_clusters(n_clusters))
-    assert found.confidence is not None  # a tree tells
-    labels = np.full(adata.n_obs, -1)
-    labels[took_part] = found.labels
-    target = adata if not copy else adata.to_memory() if adata.isbacked else adata.copy()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=ImplicitModificationWarning)  # as below
-        target.obs[key] = categorical(labels, [str(n) for n in range(found.n_clusters)])
-    target.obs[f"{key}_confidence"] = spread(found.confidence, took_part)
-    about = {
-        name: value for name, value in target.uns[key].items() if name != "association_clusters"
-    }
-    target.uns[key] = about | {"n_clusters": found.n_clusters, "stability": found.stability}
-    if f"{key}_association" in target.varm:
-        del target.varm[f"{key}_association"]
-    if f"{key}_name" in target.obs:
-        del target.obs[f"{key}_name"]
-    return target if copy else None
-
-
-def _leaves(adata: AnnData, key: str) -> NDArray[np.integer]:
-    """Leaf of each cell, (n_obs,)."""
-    name = f"{key}_leaf"
-    if name not in adata.obs or "tree" not in adata.uns.get(key, {}):
-        msg = (
-            f"adata: got no obs[{name!r}] with uns[{key!r}]['tree'], wanted data with a tree of "
-            "clusters. Call scrcl.cluster first (not with the paper's k-means or on a tissue, which "
-            "have no tree), or name its key_added."
-        )
-        raise InputError(msg)
-    leaves: NDArray[np.integer] = adata.obs[name].fillna(-1).to_numpy().astype(np.intp)
-    if not (leaves >= 0).any() or leaves.max() >= len(adata.uns[key]["tree"]["sizes"]):
-        msg = (
-            f"adata: got an obs[{name!r}] that does not fit the tree in uns[{key!r}], wanted that of "
-            "one run. Call scrcl.cluster again."
-        )
-        raise InputError(msg)
-    return leaves
-
-
-def _tree(adata: AnnData, key: str, leaves: NDArray[np.integer]) -> ClusterTree:
-    """Read the tree that `cluster` wrote; ``leaves`` are of the cells that took part."""
-    try:
-        return tree_of(adata.uns[key]["tree"], leaves)
-    except (KeyError, TypeError, ValueError) as error:
-        msg = (
-            f"adata: got a tree in uns[{key!r}] that cannot be read ({error}), wanted what "
-            "scrcl.cluster wrote. Call it again."
-        )
-        raise InputError(msg) from error
 
 
 def write_result(
@@ -218,6 +135,7 @@ def write_result(
         adata.obs[f"{key}_confidence"] = model.confidence_
     if model.leaves_ is not None:
         adata.obs[f"{key}_leaf"] = model.leaves_
+        adata.obs[f"{key}_outlier"] = model.outliers_
     adata.obsm[f"X_{key}"] = model.embedding_
     if keep_views and model.found_.network is not None:
         adata.obsm[f"X_{key}_views"] = model.views_

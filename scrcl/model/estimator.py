@@ -14,7 +14,7 @@ import pandas as pd
 from scrcl._validate import InputError
 from scrcl._version import __version__
 from scrcl.clustering import tree_arrays
-from scrcl.config import config_from_text, override, to_yaml
+from scrcl.config import as_granularity, config_from_text, override, to_yaml
 from scrcl.data.bare import bare
 from scrcl.data.basis import match_genes, new_cells
 from scrcl.data.prepare import prepare, tissue_graph, usable_spots
@@ -293,7 +293,7 @@ class ScRCL:
         )
         return self
 
-    def cut(self, n_clusters: object = "auto") -> Self:
+    def cut(self, n_clusters: object = "auto", *, granularity: object = None) -> Self:
         """Return a model with another number of clusters from the same tree, without training.
 
         It predicts, embeds and saves as one that was trained with that number.
@@ -302,6 +302,8 @@ class ScRCL:
         ----------
         n_clusters
             A number, a range ``(low, high)``, or ``"auto"``: as deep as the evidence goes.
+        granularity
+            How little evidence is asked for, see `scrcl.cut`; ``None``: as when it was fitted.
 
         Raises
         ------
@@ -309,13 +311,19 @@ class ScRCL:
             If the model is not fitted, has no tree, or the tree cannot be cut so finely.
         """
         model, wanted = self._fitted, as_n_clusters(n_clusters)
-        fitted = model.fitted.cut(wanted)
+        settings = {} if granularity is None else {"granularity": as_granularity(granularity)}
+        config = override(model.config, settings)
+        fitted = model.fitted.cut(wanted, config.cluster.granularity)
         training = model.training
         if training is not None:
             training = replace(training, run=replace(training.run, fitted=fitted))
-        other = type(self)(**(self._params | {"n_clusters": wanted}))
+        other = type(self)(**(self._params | {"n_clusters": wanted} | settings))
         other._model = replace(  # noqa: SLF001  (of its own class)
-            model, fitted=fitted, n_clusters=fitted.clustering.n_clusters, training=training
+            model,
+            config=config,
+            fitted=fitted,
+            n_clusters=fitted.clustering.n_clusters,
+            training=training,
         )
         return other
 
@@ -489,6 +497,7 @@ class ScRCL:
         """Say how the clusters came about, in values that an h5ad file can hold: ``uns["scrcl"]``."""
         summary: dict[str, Any] = {
             "version": __version__,
+            "task": self._fitted.config.task,
             "config": to_yaml(self._fitted.config),
             "values": self._fitted.config.data.values,  # noqa: PD011  (a setting)
             "seed": self._fitted.seed,
@@ -596,6 +605,14 @@ class ScRCL:
         leaves = np.full(len(kept), -1, dtype=np.int32)
         leaves[kept] = self.tree_.leaves
         return leaves
+
+    @property
+    def outliers_(self) -> NDArray[np.bool_] | None:
+        """Which training cells lie apart from all others, too few for a cluster, (n_obs,)."""
+        leaves = self.leaves_
+        if leaves is None or self.tree_ is None:
+            return None
+        return np.asarray((leaves >= 0) & self.tree_.outlying[leaves])
 
     @property
     def found_(self) -> SeedRun:

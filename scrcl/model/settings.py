@@ -80,6 +80,13 @@ def check_config(config: Config) -> None:
             f"{fitting}, which take one more view. Leave use_rep out, or set cluster.method."
         )
         raise InputError(msg)
+    if config.cluster.granularity != 1.0 and not get_method(name).has_tree:
+        fitting = [other for other in METHODS if get_method(other).has_tree]
+        msg = (
+            f"cluster.granularity: got {config.cluster.granularity:g} with cluster.method {name!r}, "
+            f"wanted one of {fitting}, which cut a tree. Leave it out, or set cluster.method."
+        )
+        raise InputError(msg)
     if task == "sc" and config.cluster.n_refine:
         msg = (
             f"cluster.n_refine: got {config.cluster.n_refine} for single cells, wanted 0. "

@@ -66,6 +66,8 @@ class SeedResult:
     """The tree of clusters, as :func:`scrcl.clustering.tree_arrays` makes it."""
     leaves: NDArray[np.integer] | None = None
     """Leaf of the tree of each cell, shape (n_obs,)."""
+    outliers: NDArray[np.bool_] | None = None
+    """Which cells lie apart from all others, too few for a cluster of their own, shape (n_obs,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,7 @@ class RunFolder:
         Returns
         -------
         Indexed by cell name: ``cluster`` (missing for cells that got none) and, where it was
-        written, ``confidence``.
+        written, ``confidence`` and ``outlier``.
 
         Raises
         ------
@@ -182,7 +184,7 @@ class RunFolder:
         """
         path = self._file_of(seed, PROTOCOLS[protocol])
         # Only these columns may be empty: a cell that is called "NA" keeps its name.
-        missing = {"cluster": [""], "confidence": [""]}
+        missing = {"cluster": [""], "confidence": [""], "outlier": [""]}
         table = pd.read_csv(path, dtype={"obs_name": str}, keep_default_na=False, na_values=missing)
         if not {"obs_name", "cluster"} <= set(table) or table["obs_name"].duplicated().any():
             msg = (
@@ -227,6 +229,7 @@ class RunFolder:
             history=history,
             metrics=self.load_metrics(seed),
             confidence=clustered["confidence"].to_numpy() if "confidence" in clustered else None,
+            outliers=clustered["outlier"].to_numpy(bool) if "outlier" in clustered else None,
             oracle_clusters=None if oracle is None else oracle["cluster"].to_numpy(dtype=np.int64),
             left_out=table.index.difference(embedding.index, sort=False),
             stability=None if stability is None else stability.set_index("cluster")["stability"],

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from scrcl._keys import ASSOCIATION, CLUSTERS, CONFIDENCE, EMBEDDING, LEAF, PARAMS
+from scrcl._keys import ASSOCIATION, CLUSTERS, CONFIDENCE, EMBEDDING, LEAF, OUTLIER, PARAMS
 from scrcl._validate import InputError
 from scrcl.data.naming import settle_names
 from scrcl.results.folder import Metrics, SeedResult
@@ -73,7 +73,8 @@ def annotated(adata: ad.AnnData, result: SeedResult, params: Mapping[str, object
     -------
     (n_obs, n_vars), with ``obs["scrcl"]`` (categorical), ``obsm["X_scrcl"]``, ``uns["scrcl"]`` and,
     if there is one, ``obs["scrcl_confidence"]``; missing where a cell got no cluster. With a tree,
-    ``obs["scrcl_leaf"]`` (-1 where a cell got no cluster) and ``uns["scrcl"]["tree"]``. With gene
+    ``obs["scrcl_leaf"]`` (-1 where a cell got no cluster), ``obs["scrcl_outlier"]`` and
+    ``uns["scrcl"]["tree"]``. With gene
     associations, ``varm["scrcl_association"]`` (n_vars, n_clusters), missing for genes that the
     model did not see; ``uns["scrcl"]["association_clusters"]`` names its columns. Matrices are
     shared with the input: copy before you write to them.
@@ -103,6 +104,8 @@ def annotated(adata: ad.AnnData, result: SeedResult, params: Mapping[str, object
     if result.leaves is not None:
         leaves = np.asarray(result.leaves, dtype=np.int32)[result_of]
         shared.obs[LEAF] = np.where(has_cluster, leaves, np.int32(-1))
+    if result.outliers is not None:
+        shared.obs[OUTLIER] = has_cluster & result.outliers[result_of]
     embedding = np.asarray(result.embedding)
     if not np.array_equal(rows, np.arange(len(names))):  # else it is used as it is: it may be large
         embedding = embedding[result_of]
@@ -112,16 +115,19 @@ def annotated(adata: ad.AnnData, result: SeedResult, params: Mapping[str, object
     if result.tree is not None:
         shared.uns[PARAMS]["tree"] = dict(result.tree)
     if result.associations is not None:
-        genes = result.associations.pivot_table("association", "gene", "cluster", sort=False)
-        genes = genes[sorted(genes.columns, key=lambda name: int(str(name)))]
-        names = settle_names(adata.var, where="var").names
-        if not genes.index.isin(names).any():
-            log.warning(
-                "varm: no gene of the model is in var by name, so all associations are missing"
-            )
-        shared.varm[ASSOCIATION] = genes.reindex(names).to_numpy(np.float32)
-        shared.uns[PARAMS]["association_clusters"] = np.array(genes.columns, dtype=np.str_)
+        _add_associations(shared, result.associations)
     return shared
+
+
+def _add_associations(adata: ad.AnnData, associations: pd.DataFrame) -> None:
+    """Write the associations of genes with clusters, missing for genes that the model did not see."""
+    genes = associations.pivot_table("association", "gene", "cluster", sort=False)
+    genes = genes[sorted(genes.columns, key=lambda name: int(str(name)))]
+    names = settle_names(adata.var, where="var").names
+    if not genes.index.isin(names).any():
+        log.warning("varm: no gene of the model is in var by name, so all associations are missing")
+    adata.varm[ASSOCIATION] = genes.reindex(names).to_numpy(np.float32)
+    adata.uns[PARAMS]["association_clusters"] = np.array(genes.columns, dtype=np.str_)
 
 
 def _categorical(clusters: NDArray[np.integer], has_cluster: NDArray[np.bool_]) -> pd.Categorical:

@@ -245,6 +245,8 @@ def _tables(result: SeedResult) -> dict[str, pd.DataFrame]:
             table = pd.DataFrame({"obs_name": names, "cluster": pd.array(clusters, dtype="Int64")})
             if protocol == "label_free" and result.confidence is not None:
                 table["confidence"] = result.confidence
+            if protocol == "label_free" and result.outliers is not None:
+                table["outlier"] = pd.array(result.outliers, dtype="boolean")
             tables[PROTOCOLS[protocol]] = pd.concat([table, left_out], ignore_index=True)
     if result.stability is not None:
         stability = result.stability.rename("stability").rename_axis("cluster")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scrcl.clustering import BARS, Bar, ClusterTree, split_table, tree_arrays, tree_of
+from scrcl.clustering import ClusterTree, split_table, tree_arrays, tree_of
 
 N = 40
 
@@ -41,7 +41,7 @@ def tree() -> ClusterTree:
         sizes=np.full(5, N // 5),
         together=together.astype(np.float32),
         splits=splits,
-        bar=Bar(mixing=0.4, distance=4.2),
+        granularity=0.8,
     )
 
 
@@ -51,7 +51,7 @@ def same(back: ClusterTree, tree: ClusterTree) -> None:
         np.testing.assert_array_equal(found.labels, wanted.labels)
         np.testing.assert_array_equal(found.confidence, wanted.confidence)
         np.testing.assert_array_equal(found.stability, wanted.stability)
-    assert back.bar == tree.bar
+    assert back.granularity == tree.granularity
     assert back.splits["genes"].tolist() == tree.splits["genes"].tolist()
 
 
@@ -107,7 +107,7 @@ def test_some_of_the_cells_keep_the_names_of_their_clusters(tree: ClusterTree) -
 def test_a_tree_without_a_bar_has_the_default_one(tree: ClusterTree) -> None:
     arrays = tree_arrays(tree)
     del arrays["bar"], arrays["totals"]
-    assert tree_of(arrays, tree.leaves).bar == BARS["default"]
+    assert tree_of(arrays, tree.leaves).granularity == 1.0
 
 
 def test_the_table_says_which_splits_are_supported_and_which_are_depth(tree: ClusterTree) -> None:

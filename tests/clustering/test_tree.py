@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from scrcl._validate import InputError
-from scrcl.clustering.tree import BARS, separation
+from scrcl.clustering.tree import separation
+from scrcl.config import LEVELS
 from tests.clustering.planted import hand_made, random_tree
 
 # 0 and 1; 2 with a crumb of three cells, then 3; both pairs.
@@ -118,11 +119,11 @@ def test_only_depth_bars_a_split_other_covariates_are_told():
 
 def test_the_bar_moves_the_number_without_changing_the_tree():
     tree = random_tree(3)
-    numbers = [tree.at(BARS[name]).n_supported for name in ("coarse", "default", "fine")]
+    numbers = [tree.at(LEVELS[name]).n_supported for name in ("coarse", "default", "fine")]
     assert numbers == sorted(numbers)
     assert numbers[0] < numbers[2]
     np.testing.assert_array_equal(
-        tree.at(BARS["fine"]).frontier(1), tree.at(BARS["coarse"]).frontier(1)
+        tree.at(LEVELS["fine"]).frontier(1), tree.at(LEVELS["coarse"]).frontier(1)
     )
 
 
