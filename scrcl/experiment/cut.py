@@ -20,7 +20,7 @@ from scrcl.experiment.after import Attempts
 from scrcl.experiment.finish import Outcome, finish, scored, tree_fields
 from scrcl.experiment.inputs import Dataset
 from scrcl.model import ScRCL
-from scrcl.results import RunFolder, check_free, stored_name, writing
+from scrcl.results import check_free, stored_name, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from scrcl.clustering import ClusterTree
     from scrcl.config import Config, Task
     from scrcl.model import NClusters
-    from scrcl.results import Existing, SeedResult
+    from scrcl.results import Existing, RunFolder, SeedResult
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def cut_run(
     cuts = {seed: tree.clusters(n_clusters) for seed, tree in trees.items()}
     first = run.seeds[0]
     name = f"{run.name}_{cuts[first].n_clusters}" if name is None else name
-    new = RunFolder(run.path.with_name(name))
+    new = run.beside(name)
     check_free(new, existing)
     data = _data(run)
     about = data.adata.uns.get(PARAMS, {})

@@ -155,7 +155,7 @@ class Fitted(Protocol):
         """Confidence below which a new cell is unknown."""
         ...
 
-    def cut(self, n_clusters: NClusters, granularity: float) -> Self:
+    def cut(self, n_clusters: NClusters, granularity: float = 1.0) -> Self:
         """Return the same with another number of clusters, or that found, without training.
 
         ``granularity`` says how little evidence a split of its tree needs, if it has one.

@@ -107,7 +107,7 @@ class ConsensusClusters:
         """Confidence below which a new cell is unknown."""
         return self.space.threshold
 
-    def cut(self, n_clusters: NClusters, granularity: float) -> Self:
+    def cut(self, n_clusters: NClusters, granularity: float = 1.0) -> Self:
         """Cut the tree at another number of clusters, or as deep as the evidence goes."""
         if self.tree is None:
             msg = (

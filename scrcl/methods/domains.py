@@ -123,7 +123,7 @@ class DomainClusters:
         """Confidence below which a new spot is unknown."""
         return self.space.threshold
 
-    def cut(self, n_clusters: NClusters, granularity: float) -> Self:  # noqa: ARG002
+    def cut(self, n_clusters: NClusters, granularity: float = 1.0) -> Self:  # noqa: ARG002
         """Let the voters find another number of domains."""
         if n_clusters == self.clustering.n_clusters:
             return self

@@ -72,7 +72,7 @@ class KMeansClusters:
         """Confidence below which a new cell is unknown."""
         return self.space.threshold
 
-    def cut(self, n_clusters: NClusters, granularity: float) -> Self:  # noqa: ARG002
+    def cut(self, n_clusters: NClusters, granularity: float = 1.0) -> Self:  # noqa: ARG002
         """Return itself for its own number of clusters, or none; there is no tree to give another."""
         own = self.clustering.n_clusters
         if n_clusters not in (None, own):

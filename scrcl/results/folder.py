@@ -94,14 +94,20 @@ class RunFolder:
         InputError
             If the data set or the run has a name that cannot be a folder.
         """
-        for what, value in (("dataset", dataset), ("run", name)):
-            if not value or value.startswith(".") or value.endswith((ASIDE, PART)) or "/" in value:
-                msg = (
-                    f"{what}: got the name {value!r}, wanted one that can name a folder. "
-                    f"Leave out slashes, leading dots and the endings {ASIDE} and {PART}."
-                )
-                raise InputError(msg)
+        _check_name(dataset, "dataset")
+        _check_name(name, "run")
         return cls(Path(results_dir) / task.upper() / dataset / name)
+
+    def beside(self, name: str) -> Self:
+        """Folder of another run of the same data set.
+
+        Raises
+        ------
+        InputError
+            If the name cannot be that of a folder.
+        """
+        _check_name(name, "run")
+        return type(self)(self.path.with_name(name))
 
     @property
     def name(self) -> str:
@@ -307,6 +313,15 @@ class RunFolder:
 
     def _path(self, seed: int, name: str) -> Path:
         return self.path / f"seed_{seed}" / name
+
+
+def _check_name(name: str, what: str) -> None:
+    if not name or name.startswith(".") or name.endswith((ASIDE, PART)) or "/" in name:
+        msg = (
+            f"{what}: got the name {name!r}, wanted one that can name a folder. "
+            f"Leave out slashes, leading dots and the endings {ASIDE} and {PART}."
+        )
+        raise InputError(msg)
 
 
 def find_runs(

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -176,3 +178,60 @@ def test_confidence_and_stability_are_shares():
     assert ((found.confidence >= 0) & (found.confidence <= 1)).all()
     means = [found.confidence[found.labels == c].mean() for c in range(found.n_clusters)]
     np.testing.assert_allclose(found.stability, means, rtol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_cuts_at_a_finer_bar_nest_in_those_at_a_coarser_one(seed):
+    tree = random_tree(seed)
+    cuts = [tree.at(g).frontier(tree.at(g).n_supported) for g in (0.25, 0.5, 1.0, 2.0, 4.0)]
+    for coarse, fine in itertools.pairwise(cuts):
+        assert len({*zip(coarse, fine, strict=True)}) == len({*fine})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_tree_of_some_leaves_joins_them_as_the_whole_tree_does(seed):
+    tree = random_tree(seed)
+    chosen = np.flatnonzero(np.random.default_rng(seed).random(tree.n_leaves) < 0.6)
+    part = tree.subset(chosen)
+
+    assert part.sizes.tolist() == tree.sizes[chosen].tolist()
+    np.testing.assert_array_equal(part.leaves, np.repeat(np.arange(len(chosen)), part.sizes))
+    for a, b in itertools.combinations(range(len(chosen)), 2):
+        assert meet(part, a, b) == meet(tree, chosen[a], chosen[b])
+    assert (part.splits["height"].to_numpy() == part.heights).all()
+
+
+def meet(tree, a, b):
+    """Height at which two leaves are joined."""
+    below = [{leaf} for leaf in range(tree.n_leaves)]
+    for step, (left, right) in enumerate(tree.merges):
+        below.append(below[left] | below[right])
+        if {a, b} <= below[-1]:
+            return tree.heights[step]
+    raise AssertionError
+
+
+def test_a_few_cells_apart_from_all_others_are_outlying():
+    #  0: 3 cells, 1: 50 cells; 2: 4 cells that are mixed with 3; 3: 60 cells
+    tree = hand_made(
+        [[0, 1], [2, 3], [4, 5]],
+        [0.5, 0.6, 0.9],
+        [3, 50, 4, 60],
+        mixing=[0.1, 0.8, 0.1],
+    )
+    assert tree.outlying.tolist() == [True, False, False, False]
+    far = hand_made([[0, 1]], [0.9], [3, 50], distance=[3.0])
+    assert not far.outlying.any()
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"auc_n_counts": 0.995}, "depth"),
+        ({"auc_n_counts": 0.98}, ""),
+        ({"auc_n_genes": 1.0, "auc_batch": 0.99}, "number of genes, batch"),
+    ],
+)
+def test_what_explains_a_split_is_named(columns, said):
+    tree = hand_made([[0, 1]], [0.9], [30, 50], **columns)
+    assert tree.explained_by.tolist() == [said]

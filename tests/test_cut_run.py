@@ -1,0 +1,113 @@
+"""`scrcl cut`: a finished run with another number of clusters."""
+
+import json
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+from scrcl import ScRCL
+from scrcl.cli.program import main
+from scrcl.experiment.cut import cut_run
+from scrcl.results import RunFolder
+from tests.running import Runner, tree
+
+# As in the default, the network does not depend on the number of clusters.
+TREE = ("--set", "cluster.method=consensus", "--set", "cluster.embedding=e", "--set", "n_latent=20")
+
+
+@pytest.fixture
+def run(runner: Runner, adata_sc: ad.AnnData) -> RunFolder:
+    return RunFolder(runner.fast("sc", adata_sc, *TREE, "--seeds", "0,1", "--n-clusters", 2))
+
+
+def test_a_cut_is_what_a_run_with_that_number_gives(
+    run: RunFolder, runner: Runner, adata_sc: ad.AnnData, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = tree(run.path)
+
+    assert main(["cut", str(run.path), "--n-clusters", "4", "--json"]) == 0
+
+    assert tree(run.path) == before
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    new = RunFolder(Path(told["path"]))
+    assert (new.name, new.path.parent.name) == ("fast_4", run.path.parent.name)
+    assert new.finished
+    assert new.seeds == [0, 1]
+    assert new.settings["cut_of"] == "fast"
+    runner.fast("sc", adata_sc, *TREE, "--seeds", "0,1", "--n-clusters", 4, "--overwrite")
+    for seed in (0, 1):
+        pd.testing.assert_frame_equal(new.load_clusters(seed), run.load_clusters(seed))
+        scores = new.load_metrics(seed)["label_free"]
+        assert scores == pytest.approx(run.load_metrics(seed)["label_free"])
+        assert scores["n_clusters"] == 4
+    result = ad.read_h5ad(new.path / "result.h5ad")
+    assert result.obs["scrcl"].nunique() == result.uns["scrcl"]["n_clusters"] == 4
+    assert "scrcl_association" not in result.varm
+    assert not (new.path / "seed_0" / "gene_associations.csv").exists()
+    models = [ScRCL.load(folder / "seed_0" / "model") for folder in (new.path, run.path)]
+    cut, trained = (model.predict(adata_sc) for model in models)
+    pd.testing.assert_frame_equal(cut, trained)
+
+
+def test_the_newest_run_is_cut_by_name_or_by_default(run: RunFolder, runner: Runner) -> None:
+    out = ("--out", str(runner.out), "--quiet")
+    assert main(["cut", "--n-clusters", "3", *out]) == 0
+    assert main(["cut", "fast", "--granularity", "fine", "--name", "finer", *out]) == 0
+    found = RunFolder(run.path.with_name("finer"))
+    assert "granularity: 2.0" in found.config
+    assert run.path.with_name("fast_3").is_dir()
+
+
+def test_an_earlier_cut_stays_unless_it_is_to_be_replaced(
+    run: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = ["cut", str(run.path), "--n-clusters", "3", "--quiet"]
+    assert main(cut) == 0
+    assert main(cut) == 2
+    assert "where a finished earlier run is" in capsys.readouterr().err
+    assert main([*cut, "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--n-clusters", "1000"], "n_clusters: got 1000"),
+        (["--granularity", "9"], "cluster.granularity"),
+        (["--n-clusters", "3", "--name", "a/b"], "got the name 'a/b'"),
+    ],
+)
+def test_what_cannot_be_cut_is_one_line_and_leaves_nothing(
+    run: RunFolder, flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = sorted(run.path.parent.iterdir())
+    assert main(["cut", str(run.path), *flags]) == 2
+    error = capsys.readouterr().err.strip()
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert sorted(run.path.parent.iterdir()) == there
+
+
+def test_a_run_without_a_tree_or_result_is_refused(
+    run: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run.path / "result.h5ad").unlink()
+    assert main(["cut", str(run.path), "--n-clusters", "3"]) == 2
+    assert "without result.h5ad" in capsys.readouterr().err
+    (run.path / "seed_1" / "tree.npz").unlink()
+    assert main(["cut", str(run.path), "--n-clusters", "3"]) == 2
+    assert "seed 1 has no tree" in capsys.readouterr().err
+
+
+def test_data_without_labels_have_no_scores(runner: Runner, adata_sc: ad.AnnData) -> None:
+    bare = adata_sc.copy()
+    bare.obs = bare.obs[[]]
+    run = RunFolder(runner.fast("sc", bare, *TREE, "--n-clusters", 2))
+    outcome = cut_run(run, 3, report=False, figures=False)
+    assert set(outcome.run.load_metrics(0)["label_free"]) == {"n_clusters", "epoch"}
+    assert outcome.n_obs + outcome.n_left_out == bare.n_obs
+    outliers = outcome.run.load_result(0).outliers
+    assert outliers is not None
+    assert outliers.dtype == np.bool_
