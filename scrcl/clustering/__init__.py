@@ -10,6 +10,7 @@ from scrcl.clustering.result import Clustering
 from scrcl.clustering.spatial import majority_vote
 from scrcl.clustering.stored import split_table, tree_arrays, tree_of
 from scrcl.clustering.tree import ClusterTree
+from scrcl.clustering.words import said_of
 
 __all__ = [
     "Bar",
@@ -24,6 +25,7 @@ __all__ = [
     "domain_voters",
     "level_names",
     "majority_vote",
+    "said_of",
     "split_table",
     "tree_arrays",
     "tree_of",

@@ -85,7 +85,15 @@ class ClusterTree:
 
     @cached_property
     def supported(self) -> NDArray[np.bool_]:
-        """Whether each split meets the bar, (n_leaves - 1,)."""
+        """Whether each split meets the bar, (n_leaves - 1,); a difference in depth does not."""
+        return self._clear & ~self.by_depth.to_numpy()
+
+    def meets_bar(self, node: int) -> bool:
+        """Whether the split of a node meets the bar, be it a difference in depth or not."""
+        return bool(self._clear[node - self.n_leaves])
+
+    @cached_property
+    def _clear(self) -> NDArray[np.bool_]:
         found, bar = self.splits, self.bar
         meets = (
             (found["mixing"] <= bar.mixing)
@@ -93,7 +101,6 @@ class ClusterTree:
             & (found["n_genes"] >= bar.n_genes)
             & (found["p_value"] <= found["level"])
             & (found[["n_left", "n_right"]].min(axis=1) >= SMALLEST)
-            & ~self.by_depth
         )
         return meets.to_numpy()
 
@@ -295,8 +302,8 @@ class ClusterTree:
         return below
 
     @cached_property
-    def _priority(self) -> NDArray[np.float64]:
-        """Order in which nodes are opened, (2 n_leaves - 1,); supported ones are 1 ahead."""
+    def priority(self) -> NDArray[np.float64]:
+        """Order in which nodes are opened, the highest first, (2 n_leaves - 1,): supported ones are 1 ahead."""
         clear = np.minimum(1.0, self.splits["distance"].to_numpy() / _CLEAR_DISTANCE)
         inner = self._support_below[self.n_leaves :]
         own = np.where(inner, 1.0 + self.heights, self.heights * clear)
@@ -314,7 +321,7 @@ class ClusterTree:
                     "no more groups of cells apart. Ask for fewer clusters."
                 )
                 raise InputError(msg)
-            node = max(open_ones, key=lambda node: (self._priority[node], -node))
+            node = max(open_ones, key=lambda node: (self.priority[node], -node))
             nodes.remove(node)
             small, large = sorted(self.merges[node - self.n_leaves], key=self._by_cells)
             if self._leaves_over(node):

@@ -12,7 +12,7 @@ import pandas as pd
 
 from scrcl._keys import ASSOCIATION, CLUSTERS, NAME, PARAMS
 from scrcl._validate import InputError
-from scrcl.clustering import tree_of
+from scrcl.clustering import said_of, tree_of
 from scrcl.config import as_granularity, config_from_text, override, to_yaml
 from scrcl.data.labels import labels
 from scrcl.data.read import read
@@ -92,7 +92,8 @@ def cut_run(
             old = run.load_result(seed)
             truth = _truth(data, old)
             values = scored(truth, found.labels, int(old.metrics["label_free"]["epoch"]))
-            log.info("seed %d: %d clusters", seed, found.n_clusters)
+            for sentence in said_of(tree, found.n_clusters):
+                log.info("seed %d: %s", seed, sentence)
             result = replace(
                 old,
                 clusters=found.labels,

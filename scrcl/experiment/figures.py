@@ -13,6 +13,8 @@ import pandas as pd
 from scrcl import pl
 from scrcl._keys import CLUSTERS, EMBEDDING, SCANPY_UMAP, UMAP
 from scrcl._validate import InputError
+from scrcl.clustering import tree_of
+from scrcl.data.places import place_tables
 from scrcl.data.places import place_tables
 from scrcl.markers import shown_genes
 from scrcl.pl.columns import matched_colors
@@ -123,6 +125,9 @@ def _figures(
     if associations is not None and activity is not None:
         figures["gene_associations"] = lambda: pl.association_scatter(shown_genes(associations))
         figures["gene_modules"] = lambda: pl.module_heatmap(activity)
+    if result.tree is not None and result.leaves is not None:
+        tree, n_clusters = tree_of(result.tree, result.leaves), len(set(result.clusters))
+        figures["tree"] = lambda: pl.cluster_tree(tree, n_clusters)
     if curve is not None:
         chosen, criterion = len(set(result.clusters)), str(curve.columns[1])
         figures["n_clusters"] = lambda: pl.n_clusters_curve(curve, chosen, criterion=criterion)

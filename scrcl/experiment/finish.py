@@ -9,7 +9,7 @@ import numpy as np
 
 from scrcl import __version__
 from scrcl._keys import CLUSTERS, NAME
-from scrcl.clustering import split_table, tree_arrays
+from scrcl.clustering import said_of, split_table, tree_arrays, tree_of
 from scrcl.config import to_yaml
 from scrcl.experiment.figures import add_colors, add_layout, draw
 from scrcl.experiment.writeup import write_up
@@ -157,6 +157,9 @@ def _params(run: RunFolder, config: Config, result: SeedResult) -> dict[str, obj
         "values": config.data.values,  # noqa: PD011  (a setting)
         "n_clusters": len(np.unique(result.clusters)),
     }
+    if result.tree is not None and result.leaves is not None:
+        tree = tree_of(result.tree, result.leaves)
+        params["evidence"] = said_of(tree, len(np.unique(result.clusters)))
     if result.stability is not None:
         params["stability"] = result.stability.to_numpy()
     return params

@@ -11,6 +11,7 @@ import pandas as pd
 
 from scrcl._validate import InputError
 from scrcl.checkpoint import Checkpoint
+from scrcl.clustering import said_of
 from scrcl.config import to_yaml
 from scrcl.data.prepare import prepare
 from scrcl.data.quality import batch_notes
@@ -268,6 +269,9 @@ def _one_seed(
     for protocol, values in metrics.items():
         ari = f", ARI {values['ari']:.3f}" if "ari" in values else ""
         log.info("seed %d, %s: %d clusters%s", seed, protocol, values["n_clusters"], ari)
+    if found.fitted.tree is not None:
+        for sentence in said_of(found.fitted.tree, clustering.n_clusters):
+            log.info("seed %d: %s", seed, sentence)
     genes: dict[str, Any] = {}
     with attempts.part("gene associations"):
         genes = dict(gene_tables(model, shared.prepared.log_norm))

@@ -13,7 +13,7 @@ import pandas as pd
 
 from scrcl._validate import InputError
 from scrcl._version import __version__
-from scrcl.clustering import tree_arrays
+from scrcl.clustering import said_of, tree_arrays
 from scrcl.config import as_granularity, config_from_text, override, to_yaml
 from scrcl.data.bare import bare
 from scrcl.data.basis import match_genes, new_cells
@@ -510,6 +510,7 @@ class ScRCL:
             summary["stability"] = stability
         if self.tree_ is not None:
             summary["tree"] = tree_arrays(self.tree_)
+            summary["evidence"] = said_of(self.tree_, self.n_clusters_)
         return summary
 
     def __repr__(self) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from anndata import ImplicitModificationWarning
 
 from scrcl._validate import InputError
-from scrcl.clustering import ClusterTree, level_names, tree_of
+from scrcl.clustering import ClusterTree, level_names, said_of, tree_of
 from scrcl.config import LEVELS, as_granularity, config_from_text
 from scrcl.model.estimator import ScRCL, spread
 from scrcl.model.settings import as_n_clusters
@@ -90,6 +90,7 @@ def cut(
         confidence=spread(found.confidence, cells.took_part),
         edits=[],
     )
+    target.uns[key_added]["evidence"] = said_of(tree, found.n_clusters)
     if levels:
         write_levels(target, key_added)
     return target if copy else None
@@ -398,7 +399,7 @@ def _write(
         # A view becomes a copy, which is what whoever writes to a view wants.
         warnings.filterwarnings("ignore", category=ImplicitModificationWarning)
         adata.obs[key] = pd.Categorical.from_codes(codes.tolist(), pd.Index(names))
-    dropped = ("association_clusters", "edits", "stability")
+    dropped = ("association_clusters", "edits", "evidence", "stability")
     about = {name: value for name, value in adata.uns[key].items() if name not in dropped}
     about["n_clusters"] = len(names)
     if confidence is not None:

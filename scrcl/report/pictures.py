@@ -23,6 +23,8 @@ CAPTIONS = {
     "distances between groups mean little.",
     "domains": "Where the domains lie.",
     "confidence": "How sure the domain of each spot is.",
+    "tree": "The tree down to the clusters, with what speaks for each split (grey, dashed: less than is "
+    "asked for).",
     "stability": "How stable each cluster is, and how sure its cells are (box: quartiles; line: "
     "5 to 95 %).",
     "paga": "Which domains are connected in the embedding.",

@@ -104,9 +104,9 @@ def test_some_of_the_cells_keep_the_names_of_their_clusters(tree: ClusterTree) -
         assert part.clusters(n_clusters).n_clusters == n_clusters
 
 
-def test_a_tree_without_a_bar_has_the_default_one(tree: ClusterTree) -> None:
+def test_a_tree_without_a_granularity_has_the_default_one(tree: ClusterTree) -> None:
     arrays = tree_arrays(tree)
-    del arrays["bar"], arrays["totals"]
+    del arrays["granularity"], arrays["totals"]
     assert tree_of(arrays, tree.leaves).granularity == 1.0
 
 
