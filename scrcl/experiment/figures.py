@@ -15,7 +15,6 @@ from scrcl._keys import CLUSTERS, EMBEDDING, SCANPY_UMAP, UMAP
 from scrcl._validate import InputError
 from scrcl.clustering import tree_of
 from scrcl.data.places import place_tables
-from scrcl.data.places import place_tables
 from scrcl.markers import shown_genes
 from scrcl.pl.columns import matched_colors
 from scrcl.results import writable
