@@ -123,7 +123,7 @@ def clusterings(config: Config, variants: Mapping[str, Variant]) -> Runner:
         e1, e2 = np.hsplit(learned, 2)
         views = {"log": setup.components[0], "scaled": setup.components[1]}
         members = {
-            name: [part for space in spaces([view]) for part in partitions(space, seed=seed)]
+            name: partitions(spaces([view]), seed=seed)
             for name, view in {**views, "e1": e1, "e2": e2}.items()
         }
         expression = expression_of(setup)

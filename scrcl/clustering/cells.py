@@ -1,6 +1,6 @@
 """The label-free clustering of cells: many views, many partitions, one tree."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,9 +48,9 @@ def cell_tree(
     views = list(views)
     n_obs = views[0].shape[0]
     if n_obs <= max_cells:
-        return partition_tree(_partitions(views, seed=seed), expression, seed=seed)
+        return partition_tree(partitions(spaces(views), seed=seed), expression, seed=seed)
     sample = np.sort(np.random.default_rng(seed).choice(n_obs, max_cells, replace=False))
-    found = consensus(_partitions([view[sample] for view in views], seed=seed), seed=seed)
+    found = consensus(partitions(spaces(view[sample] for view in views), seed=seed), seed=seed)
     nearest = _nearest_sampled(views, sample)
     leaves = followed(found.leaves[nearest], found.merges)
     leaves[sample] = found.leaves
@@ -106,10 +106,6 @@ def _spans(
         first[left] = first[n_leaves + step]
         first[right] = first[left] + counts[left]
     return first, first + counts, first[:n_leaves]
-
-
-def _partitions(views: list[NDArray[np.floating]], *, seed: int) -> Iterator[NDArray[np.intp]]:
-    return (labels for space in spaces(views) for labels in partitions(space, seed=seed))
 
 
 def _with_evidence(

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import igraph
 import numpy as np
@@ -9,6 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from scrcl.data.graph import knn_graph
 
@@ -50,27 +52,53 @@ def leading_components(view: NDArray[np.floating], n_components: int) -> NDArray
     return np.asarray(components, dtype=np.float32)
 
 
-def partitions(space: NDArray[np.float32], *, seed: int) -> Iterator[NDArray[np.intp]]:
-    """Yield k-means and Leiden partitions of one space, from coarse to fine.
+def partitions(spaces: Iterable[NDArray[np.float32]], *, seed: int) -> list[NDArray[np.intp]]:
+    """Split cells by k-means and Leiden in several spaces, in each from coarse to fine.
+
+    k-means runs in threads of its own, of which each computes on one core: the outcome does not
+    depend on how many there are.
 
     Parameters
     ----------
-    space
-        Coordinates, (n_obs, n_dims).
+    spaces
+        Coordinates, each (n_obs, n_dims).
     seed
         Seed of k-means and Leiden; no global state is touched.
 
-    Yields
-    ------
-    Labels 0, 1, ..., shape (n_obs,).
+    Returns
+    -------
+    Labels 0, 1, ..., each (n_obs,): of the first space by k-means and Leiden, of the second, ...
     """
+    n_threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
+    with (
+        threadpool_limits(1),
+        ThreadPoolExecutor(max(1, n_threads - 1), initializer=_on_one_core) as threads,
+    ):
+        running = [
+            (space, [threads.submit(_kmeans, space, size, seed) for size in _sizes(space)])
+            for space in spaces
+        ]
+        found = []
+        for space, members in running:
+            # Here, beside them: igraph has one random generator for all threads.
+            graph = shared_neighbor_graph(space, seed=seed)
+            communities = [leiden(graph, resolution, seed=seed) for resolution in RESOLUTIONS]
+            found += [*(member.result() for member in members), *communities]
+    return found
+
+
+def _on_one_core() -> None:
+    threadpool_limits(1)  # of this thread, for good: OpenMP counts for each of its own
+
+
+def _sizes(space: NDArray[np.float32]) -> list[int]:
     n_distinct = len(np.unique(space, axis=0))
-    for size in SIZES:
-        if size <= n_distinct // 2:
-            yield KMeans(size, n_init=_N_STARTS, random_state=seed).fit_predict(space)
-    graph = shared_neighbor_graph(space, seed=seed)
-    for resolution in RESOLUTIONS:
-        yield leiden(graph, resolution, seed=seed)
+    return [size for size in SIZES if size <= n_distinct // 2]
+
+
+def _kmeans(space: NDArray[np.float32], size: int, seed: int) -> NDArray[np.intp]:
+    labels: NDArray[np.intp] = KMeans(size, n_init=_N_STARTS, random_state=seed).fit_predict(space)
+    return labels
 
 
 def shared_neighbor_graph(space: NDArray[np.float32], *, seed: int) -> igraph.Graph:

@@ -1,5 +1,8 @@
 import igraph
 import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from scrcl.clustering.partitions import (
     N_COMPONENTS,
@@ -21,7 +24,7 @@ def test_spaces_are_components_with_and_without_length():
 
 def test_partitions_go_from_coarse_to_fine():
     points, _ = blobs([100, 100, 100], spread=1.0)
-    n_found = [len(np.unique(labels)) for labels in partitions(points, seed=0)]
+    n_found = [len(np.unique(labels)) for labels in partitions([points], seed=0)]
     assert n_found[:7] == [3, 5, 8, 12, 18, 27, 40]
     assert n_found[7] <= n_found[-1]
 
@@ -38,3 +41,17 @@ def test_leiden_finds_separate_groups():
     graph = igraph.Graph.Full(6) + igraph.Graph.Full(4)
     graph.es["weight"] = 1.0
     np.testing.assert_array_equal(leiden(graph, 1.0, seed=0), [0] * 6 + [1] * 4)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 4])
+def test_the_number_of_threads_changes_nothing(n_threads):
+    points, _ = blobs([100, 100, 100], spread=1.0)
+    wanted = [KMeans(size, n_init=2, random_state=3) for size in (3, 5, 8, 12, 18, 27, 40)]
+    with threadpool_limits(1):
+        labels = [model.fit_predict(points) for model in wanted]
+    with threadpool_limits(n_threads):
+        before = threadpool_info()
+        found = partitions([points], seed=3)
+        assert threadpool_info() == before
+    for own, other in zip(labels, found[:7], strict=True):
+        np.testing.assert_array_equal(own, other)
