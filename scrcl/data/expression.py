@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 _ROWS = 20_000
 
 
-def log_expression(adata: ad.AnnData, *, features: str = GENES) -> ad.AnnData:
+class LogExpression(ad.AnnData):  # type: ignore[misc]  # which has no types
+    """What `log_expression` returns, so that nobody has to look at all of its values again."""
+
+
+def log_expression(adata: ad.AnnData, *, features: str = GENES) -> LogExpression:
     """Return log-normalised expression of all genes, with the cells' ``obs``.
 
     Counts are brought to 10,000 per cell and log1p; log-normalised values are taken as they are
@@ -41,18 +45,23 @@ def log_expression(adata: ad.AnnData, *, features: str = GENES) -> ad.AnnData:
     Returns
     -------
     AnnData with CSR ``X`` (n_obs, n_genes), float32, a copy of ``obs``, unique gene names and, in
-    ``var["scrcl_symbol"]``, what to show of them.
+    ``var["scrcl_symbol"]``, what to show of them. It is what it is: given to this function again,
+    it is not looked at; views and copies of it are.
 
     Raises
     ------
     InputError
         If there are no cells or genes, or no usable matrix.
     """
+    if isinstance(adata, LogExpression):
+        return LogExpression(adata.X, obs=adata.obs.copy(), var=adata.var.copy())
     cells = settled(adata, features=features)
     values = find_values(cells)
     var = var_of(cells, values.source).copy()
     expression = ad.AnnData(in_memory(values.X), obs=cells.obs, var=var)
-    return expression if values.kind == "log" else log_normalize(expression)
+    if values.kind != "log":
+        expression = log_normalize(expression)
+    return LogExpression(expression.X, obs=expression.obs, var=expression.var)
 
 
 def genes_of(adata: ad.AnnData, *, features: str = GENES) -> pd.DataFrame:

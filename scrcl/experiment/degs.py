@@ -6,7 +6,6 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 
@@ -14,7 +13,7 @@ from scrcl import pl
 from scrcl._keys import CLUSTERS, EMBEDDING, PARAMS, SPATIAL, SYMBOL, UMAP
 from scrcl._validate import InputError
 from scrcl.data.bare import settled
-from scrcl.data.expression import log_expression
+from scrcl.data.expression import LogExpression, log_expression
 from scrcl.data.features import GENES
 from scrcl.data.lazy import loaded_sample
 from scrcl.data.naming import Lookup
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
     from pathlib import Path
 
+    import anndata as ad
     from matplotlib.figure import Figure
 
     from scrcl.results import RunFolder
@@ -260,7 +260,7 @@ def _maps(
 
 def _by_symbol(expression: ad.AnnData) -> ad.AnnData:
     """Call genes as figures show them; the matrix is shared."""
-    return ad.AnnData(
+    return LogExpression(
         expression.X,
         obs=expression.obs,
         var=expression.var.set_axis(pd.Index(expression.var[SYMBOL])),

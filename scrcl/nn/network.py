@@ -5,7 +5,11 @@ Parameters have the names and shapes of the official code, so that its weights l
 evaluates the training step of the same modules faster.
 """
 
+import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -38,12 +42,30 @@ class Views(NamedTuple):
 
 
 def import_pyg() -> Any:
-    """Import PyTorch Geometric: only where a network is made, as it takes seconds."""
-    with warnings.catch_warnings():
+    """Import PyTorch Geometric: only where a network is made, as it takes a second."""
+    with _without_compiler(), warnings.catch_warnings():
         # Of torch, about a call that PyG makes when it is imported.
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
         import torch_geometric  # noqa: PLC0415
     return torch_geometric
+
+
+@contextmanager
+def _without_compiler() -> Iterator[None]:
+    """Let ``import torch._dynamo`` wait: torch itself imports it when something of it is used.
+
+    PyG imports torch's compiler to recognise compiled models, of which there are none here: some
+    four fifths of what its import takes.
+    """
+    name = "torch._dynamo"
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = ModuleType(name)
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 def graph_conv(n_in: int, n_out: int) -> Any:
@@ -53,9 +75,9 @@ def graph_conv(n_in: int, n_out: int) -> Any:
     """
     with torch.device("meta"):  # PyG draws weights twice; they are drawn once, below
         conv = import_pyg().nn.GCNConv(n_in, n_out, normalize=False)
-    conv.to_empty(device="cpu")
-    nn.init.xavier_uniform_(conv.lin.weight)
-    nn.init.zeros_(conv.bias)
+    # Not by `to_empty`, for which torch imports a library of symbolic mathematics.
+    conv.lin.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(n_out, n_in)))
+    conv.bias = nn.Parameter(torch.zeros(n_out))
     return conv
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -13,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_MAX_WIDTH = 1800
-"""Pixels; a figure for print has more than a page can show."""
 _DPI = 300.0
 _CSS_DPI = 96
 
@@ -57,27 +54,22 @@ class Picture:
 
 
 def embed(path: Path) -> Picture | None:
-    """Read a figure; ``None`` if it is not one that a page can show.
+    """Read a figure, png or svg; ``None`` if it is not one that a page can show.
 
-    Parameters
-    ----------
-    path
-        png, made smaller if it has more pixels than a page can show, or svg.
+    The page holds the file as it is: to make it smaller takes longer than to draw it.
     """
     caption = CAPTIONS.get(path.stem, path.stem.replace("_", " "))
     if path.suffix == ".svg":
         # As an image, in which a browser runs no script.
         return Picture(path.stem, caption, _address("svg+xml", path.read_bytes()), None)
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=["PNG"]) as image:
             dpi = float(image.info.get("dpi", (_DPI, _DPI))[0])
             width = round(image.width / dpi * _CSS_DPI)
-            image.load()  # half a file is found here
-            fits = image.format == "PNG" and image.width <= _MAX_WIDTH
-            content = path.read_bytes() if fits else _smaller(image)
-            return Picture(path.stem, caption, _address("png", content), width)
-    except OSError:  # not an image, or half of one
+            image.verify()  # half a file is found here, without decoding the rest
+    except (OSError, SyntaxError):  # not a png, or half of one
         return None
+    return Picture(path.stem, caption, _address("png", path.read_bytes()), width)
 
 
 def embed_all(paths: Sequence[Path]) -> tuple[list[Picture], list[str]]:
@@ -85,15 +77,6 @@ def embed_all(paths: Sequence[Path]) -> tuple[list[Picture], list[str]]:
     found = {path: embed(path) for path in paths}
     unread = [path.name for path, picture in found.items() if picture is None]
     return [picture for picture in found.values() if picture is not None], unread
-
-
-def _smaller(image: Image.Image) -> bytes:
-    width = min(image.width, _MAX_WIDTH)
-    height = round(image.height * width / image.width)
-    buffer = BytesIO()
-    smaller = image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
-    smaller.save(buffer, format="png")  # not optimised: 2 % smaller takes half a second
-    return buffer.getvalue()
 
 
 def _address(kind: str, content: bytes) -> str:

@@ -39,6 +39,22 @@ def test_log_values_are_taken_as_they_are(adata_sc):
     np.testing.assert_array_equal(once.X.toarray(), twice.X.toarray())
 
 
+def test_only_what_is_log_expression_already_is_not_looked_at_again(adata_sc, monkeypatch):
+    looked = []
+    find = expression.find_values
+    monkeypatch.setattr(expression, "find_values", lambda cells: looked.append(1) or find(cells))
+    once = log_expression(adata_sc)
+    again = log_expression(once)
+    assert len(looked) == 1
+    assert again.X is once.X
+    again.obs["new"] = 1
+    assert "new" not in once.obs  # a copy, as always
+
+    log_expression(once[:, :50])
+
+    assert len(looked) == 2
+
+
 def test_log_values_of_another_base_are_brought_to_the_natural_one(adata_sc):
     natural = log_expression(adata_sc)
     binary = ad.AnnData(natural.X / np.float32(np.log(2)), natural.obs, natural.var)

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -164,3 +167,24 @@ def test_the_fast_step_is_the_network_in_value_and_gradient(inputs, cells, refin
         grads = torch.autograd.grad(pull, weights, allow_unused=True, materialize_grads=True)
         found.append((views, grads, after))
     torch.testing.assert_close(*found, rtol=1e-10, atol=1e-10)
+
+
+MAKES_A_NETWORK = """
+import sys, torch
+from scrcl.nn.network import ScRCLNet, import_pyg
+ScRCLNet(4, 3, n_hidden=2, n_latent=2, dropout=0.0)
+print({"torch._dynamo", "sympy"} & set(sys.modules))
+# Who wants the compiler gets it, through PyG and by itself.
+assert import_pyg().isinstance.is_torch_instance(torch.nn.Linear(1, 1), torch.nn.Linear)
+assert torch._dynamo.OptimizedModule is not None
+"""
+
+
+def test_a_network_is_made_without_the_compiler_of_torch():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", MAKES_A_NETWORK],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "set()"

@@ -11,6 +11,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from scrcl._validate import InputError
 from scrcl.report import write_report
@@ -64,8 +65,6 @@ def markers(genes: list[str], groups: list[str]) -> pd.DataFrame:
 
 def picture(path: Path) -> None:
     """A figure of 600 x 300 pixels."""
-    from PIL import Image  # noqa: PLC0415
-
     path.parent.mkdir(exist_ok=True)
     Image.new("RGB", (600, 300), "white").save(path, dpi=(300, 300))
 
@@ -220,6 +219,17 @@ def test_what_the_model_says_about_genes_is_shown_if_it_is_there(
     of_clusters = next(row for row in found.rows if row[0] == "0")
     assert "beta" in of_clusters
     assert found.tags.count("img") == 3
+
+
+def test_the_page_holds_the_files_of_the_figures_as_they_are(
+    run: Path, page: Callable[[], Page]
+) -> None:
+    wide = run / "figures" / "umap.png"
+    Image.new("RGB", (4000, 300), "white").save(wide, dpi=(300, 300))
+
+    encoded = [source.partition("base64,")[2] for source in page().values("src")]
+
+    assert wide.read_bytes() in map(base64.b64decode, encoded)
 
 
 def test_a_report_of_equal_files_is_equal(run: Path) -> None:
