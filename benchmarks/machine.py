@@ -4,6 +4,7 @@ Imports next to nothing, so that a process whose memory is measured holds what i
 """
 
 import os
+import platform
 import resource
 import sys
 import time
@@ -27,6 +28,16 @@ def peak_gb() -> float:
     """Return the peak of the memory of this process, in GB of 2^30 bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**30 if sys.platform == "darwin" else 2**20)  # bytes there, kilobytes elsewhere
+
+
+def processor_name() -> str:
+    """Return what the processor is sold as; its architecture where that is unknown."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
 
 
 def limit_threads(n_threads: int) -> None:

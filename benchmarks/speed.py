@@ -69,7 +69,16 @@ def compared(rows: Sequence[dict[str, float]]) -> pd.DataFrame:
 
 
 _MEASURED = (
-    *("n_obs", "steps", "ours_seconds", "dense_seconds", "ours_cpu_seconds", "dense_cpu_seconds"),
+    *(
+        "machine",
+        "multiplies_by",
+        "n_obs",
+        "steps",
+        "ours_seconds",
+        "dense_seconds",
+        "ours_cpu_seconds",
+        "dense_cpu_seconds",
+    ),
     *("ours_gb", "dense_gb", "mm_gflops", "product_gflops", "share_of_mm"),
 )
 

@@ -20,12 +20,12 @@ import scipy.sparse as sp
 import torch
 
 from benchmarks.dense_step import DenseTrainer, dense_source
-from benchmarks.machine import Stopwatch, peak_gb
+from benchmarks.machine import Stopwatch, peak_gb, processor_name
 from scrcl.config import configs_dir, load_config, paper_defaults
 from scrcl.data.graph import knn_graph, normalized_adjacency
 from scrcl.nn import Inputs, ScRCLNet
 from scrcl.nn.batches import FullBatch
-from scrcl.nn.fast.blocks import product
+from scrcl.nn.fast.blocks import prefers_onednn, product
 from scrcl.nn.minibatch import SparseInputs
 from scrcl.seed import resolve_device, seeded
 from scrcl.train import Trainer
@@ -111,6 +111,14 @@ def timed(work: Callable[[], object], device: torch.device) -> tuple[float, floa
     return clock(), time.process_time() - busy
 
 
+def machine(device: torch.device) -> dict[str, str]:
+    """Name what multiplies: the processor or card, and the library that `product` takes on it."""
+    if device.type == "cuda":
+        return {"machine": torch.cuda.get_device_name(device), "multiplies_by": "torch"}
+    library = "oneDNN" if prefers_onednn() else "torch"
+    return {"machine": processor_name(), "multiplies_by": library}
+
+
 def time_steps(kinds: Sequence[str], n_obs: int, config: Config, device: torch.device) -> Any:
     """Take steps of all kinds in turns, after one each to warm up; return the medians."""
     inputs = simulate(n_obs, N_GENES).rows(slice(0, n_obs))
@@ -133,7 +141,7 @@ def time_steps(kinds: Sequence[str], n_obs: int, config: Config, device: torch.d
     flops = step_flops(n_obs, N_GENES, config.model.n_hidden, N_LATENT)
     share = flops / found["ours_seconds"] / max(rates.values())
     found |= {f"{name}_gflops": rate / 1e9 for name, rate in rates.items()}
-    found |= {"steps": rounds - 1, "share_of_mm": share}
+    found |= {"steps": rounds - 1, "share_of_mm": share, **machine(device)}
     # Alone, this process is as large as ours needs; no need for another.
     return found if "dense" in kinds else {**found, "ours_gb": peak_on(device)}
 

@@ -6,6 +6,10 @@ normalise, genes, components, neighbours, Leiden, UMAP, Wilcoxon, two figures, w
 ``obsm["spatial"]`` is a tissue. ``--cells`` and ``--spots`` simulate.
 
 Cold: neither numba nor Python nor matplotlib has a cache. Warm: the same again, with those caches.
+
+Each measurement is written as soon as it is there; what the table has is not measured again, so that
+the same command goes on after a cut. ``--page docs/speed.md`` puts the table into the documentation,
+``--only-tables`` without measuring.
 """
 
 from __future__ import annotations
@@ -20,15 +24,16 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.machine import ROOT, Stopwatch, limit_threads
+from benchmarks.machine import ROOT, Stopwatch, limit_threads, peak_gb, processor_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas as pd
 
@@ -41,7 +46,7 @@ _CHILD = "import sys; from benchmarks.wall import child; sys.exit(child(*sys.arg
 
 
 def child(what: str, file: str, folder: str) -> int:
-    """Do one thing in this process; seconds by stage go to ``stages.json`` in the folder."""
+    """Do one thing in this process; its costs by stage go to ``stages.json`` in the folder."""
     stages: dict[str, float] = {}
     out = Path(folder)
     is_tissue = _is_tissue(Path(file))
@@ -108,11 +113,15 @@ def _report(file: Path, out: Path, *, is_tissue: bool, stages: dict[str, float])
 
 @contextlib.contextmanager
 def _timed(stage: str, stages: dict[str, float]) -> Iterator[None]:
-    watch = Stopwatch()
+    """Add the seconds of a stage, and those on a processor; note the peak of memory behind it."""
+    watch, busy = Stopwatch(), time.process_time()
     try:
         yield
     finally:
-        stages[stage] = stages.get(stage, 0.0) + watch()
+        costs = {"s": watch(), "cpu s": time.process_time() - busy}
+        for unit, cost in costs.items():
+            stages[f"{stage}, {unit}"] = stages.get(f"{stage}, {unit}", 0.0) + cost
+        stages[f"{stage}, peak GB"] = peak_gb()
 
 
 def _measured(stage: str, function: Any, stages: dict[str, float]) -> Any:
@@ -167,7 +176,7 @@ def measure(
         "seconds": seconds,
         "cpu_seconds": used.ru_utime + used.ru_stime,
         "peak_gb": used.ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20),
-        **{f"{stage}, s": value for stage, value in stages.items()},
+        **stages,
     }
 
 
@@ -183,36 +192,114 @@ def _busy(n_processes: int) -> Iterator[None]:
 
 
 def measure_all(
-    files: Sequence[Path], given: argparse.Namespace, report: Any = log.info
+    files: Sequence[Path],
+    given: argparse.Namespace,
+    *,
+    before: pd.DataFrame | None = None,
+    keep: Callable[[pd.DataFrame], object] | None = None,
 ) -> pd.DataFrame:
-    """Measure everything in turns, so that no method has the quieter hour."""
+    """Measure everything in turns, so that no method has the quieter hour.
+
+    Parameters
+    ----------
+    files, given
+        What, and how: the files and the options of the command.
+    before
+        Measurements that are there already: these are not repeated.
+    keep
+        Gets the table after each new measurement.
+
+    Returns
+    -------
+    ``before`` with the new rows. One that fails (no memory, say) is said, and has none.
+    """
     import pandas as pd  # noqa: PLC0415  (no part of what is measured)
 
-    rows = []
-    for file, threads in itertools.product(files, given.threads):
-        for repeat in range(given.repeats):
-            with contextlib.ExitStack() as stack:
-                kept = {
-                    what: Path(stack.enter_context(tempfile.TemporaryDirectory()))
-                    for what in given.what
-                }
-                for cache, what in itertools.product(CACHES, given.what):
+    table = pd.DataFrame() if before is None else before
+    runs = itertools.product(files, given.threads, range(given.repeats))
+    for file, threads, repeat in runs:
+        place = {"set": file.stem, "threads": threads, "busy": given.busy, "repeat": repeat}
+        wanted = [
+            {**place, "what": what, "caches": cache}
+            for cache, what in itertools.product(CACHES, given.what)
+            if cache in given.caches
+        ]
+        missing = [row for row in wanted if not _has(table, row)]
+        with contextlib.ExitStack() as stack:
+            kept = {
+                what: Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                for what in dict.fromkeys(row["what"] for row in missing)
+            }
+            for cache, what in itertools.product(CACHES, kept):
+                row = {**place, "what": what, "caches": cache}
+                try:
                     costs = measure(what, file, kept[what], threads=threads, busy=given.busy)
-                    if cache not in given.caches:
-                        continue  # it only filled the caches
-                    kind = {"set": file.stem, "what": what, "caches": cache, "threads": threads}
-                    rows.append({**kind, "busy": given.busy, "repeat": repeat, **costs})
-                    report("%s", rows[-1])
-    return pd.DataFrame(rows)
+                except subprocess.CalledProcessError as error:
+                    log.error("%s: not measured: exit code %d", row, error.returncode)  # noqa: TRY400
+                    continue
+                if row not in missing:
+                    continue  # it only filled the caches
+                new = pd.DataFrame([{**row, "processor": processor_name(), **costs}])
+                table = pd.concat([table, new], ignore_index=True)
+                log.info("%s", {**row, **costs})
+                if keep is not None:
+                    keep(table)
+    return table
+
+
+def _has(table: pd.DataFrame, row: dict[str, Any]) -> bool:
+    return len(table) > 0 and bool((table[list(row)] == list(row.values())).all(axis=1).any())
+
+
+_PLACE = ["set", "caches", "threads", "busy"]
+_COSTS = {"seconds": "s", "cpu_seconds": "processor s", "peak_gb": "GB"}
 
 
 def overview(table: pd.DataFrame) -> pd.DataFrame:
-    """One row for each set, with mean wall seconds of each thing and the ratio to scanpy's."""
-    place = ["set", "caches", "threads", "busy"]
-    wide = table.pivot_table(index=place, columns="what", values="seconds", sort=False)
-    if {"report", "scanpy"} <= set(wide):
-        wide["report / scanpy"] = wide["report"] / wide["scanpy"]
-    return wide.reset_index().rename_axis(columns=None)
+    """One row for each set, with the mean costs of each thing and the ratio to scanpy's seconds."""
+    costs = [cost for cost in _COSTS if cost in table]
+    means = table.pivot_table(index=_PLACE, columns="what", values=costs, sort=False)[costs]
+    wide = means.set_axis([f"{what}, {_COSTS[cost]}" for cost, what in means.columns], axis=1)
+    if {"report, s", "scanpy, s"} <= set(wide):
+        wide["report / scanpy"] = wide["report, s"] / wide["scanpy, s"]
+    return wide.reset_index()
+
+
+def by_stage(table: pd.DataFrame) -> pd.DataFrame:
+    """Share of the processor's time that each stage of ``report`` takes, one row for each set."""
+    ours = table[(table["what"] == "report") & (table["caches"] == "warm") & (table["busy"] == 0)]
+    stages = [name for name in ours if name.endswith(", cpu s") and ours[name].notna().any()]
+    shares = ours[stages].div(ours["cpu_seconds"], axis=0).groupby(ours["set"], sort=False).mean()
+    shares["the rest"] = 1 - shares.sum(axis=1)
+    return shares.rename(columns=lambda name: name.removesuffix(", cpu s")).reset_index()
+
+
+def page(table: pd.DataFrame) -> str:
+    """Both tables as Markdown, and what they were measured on."""
+    from benchmarks.readme import markdown  # noqa: PLC0415  (seconds, and --help needs none)
+
+    machine = ", ".join(sorted(set(table["processor"].dropna()))) or "a processor without a name"
+    costs, shares = overview(table).set_index("set"), by_stage(table).set_index("set")
+    return "\n\n".join(
+        [
+            f"Measured on {machine}; means over {table['repeat'].nunique()} rounds in turns.",
+            markdown(costs.astype({"threads": str, "busy": str}), "set"),
+            "Share of each stage in the processor's time of `report`, warm:",
+            markdown(shares, "set"),
+        ]
+    )
+
+
+def _as_h5ad(file: Path, folder: Path) -> Path:
+    """Return a file as it is, and a folder (Visium) converted, so that all read the same."""
+    if not file.is_dir():
+        return file
+    from scrcl.convert import convert  # noqa: PLC0415  (only where it is asked for)
+
+    converted = folder / f"{file.name}.h5ad"
+    if not converted.exists():
+        convert(file, converted)
+    return converted
 
 
 def _simulated(given: argparse.Namespace, folder: Path) -> Iterator[Path]:
@@ -220,13 +307,15 @@ def _simulated(given: argparse.Namespace, folder: Path) -> Iterator[Path]:
         from benchmarks import scale  # noqa: PLC0415  (only where it is asked for)
 
         file = folder / f"simulated_{n_obs}_cells.h5ad"
-        scale.simulate(file, n_obs, given.genes)
+        if not file.exists():
+            scale.simulate(file, n_obs, given.genes)
         yield file
     for n_obs in given.spots:
         from benchmarks import spatial_scale  # noqa: PLC0415  (as above)
 
         file = folder / f"simulated_{n_obs}_spots.h5ad"
-        spatial_scale.simulate(n_obs, given.genes).write_h5ad(file)
+        if not file.exists():
+            spatial_scale.simulate(n_obs, given.genes).write_h5ad(file)
         yield file
 
 
@@ -234,7 +323,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, write the table, and print an overview."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="counts, .h5ad")
+    parser.add_argument(
+        "files", nargs="*", type=Path, metavar="FILE", help="counts, .h5ad or Visium"
+    )
     parser.add_argument("--cells", nargs="+", type=int, default=(), metavar="N", help="simulate")
     parser.add_argument("--spots", nargs="+", type=int, default=(), metavar="N", help="simulate")
     parser.add_argument("--genes", type=int, default=5_000, metavar="N", help="of simulated ones")
@@ -245,16 +336,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=1, metavar="N")
     out = ROOT / "results" / "benchmarks" / "wall.csv"
     parser.add_argument("--out", type=Path, default=out, help="the table (default: %(default)s)")
+    parser.add_argument("--page", type=Path, help="put the table into this page, too")
+    parser.add_argument("--only-tables", action="store_true", help="measure nothing")
+    parser.add_argument("--folder", type=Path, help="keep the simulated data here")
     given = parser.parse_args(argv)
 
-    from benchmarks.common import write_table  # noqa: PLC0415  (seconds, and --help needs none)
+    import pandas as pd  # noqa: PLC0415  (seconds, and --help needs none)
 
-    with tempfile.TemporaryDirectory() as folder:
-        files = [file.absolute() for file in given.files]
-        files += _simulated(given, Path(folder))
-        table = measure_all(files, given)
-    write_table(given.out, table)
+    from benchmarks.common import write_table  # noqa: PLC0415  (as above)
+    from benchmarks.readme import filled  # noqa: PLC0415  (as above)
+
+    table = pd.read_csv(given.out) if given.out.exists() else pd.DataFrame()
+    if not given.only_tables:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = given.folder or Path(temporary)
+            folder.mkdir(parents=True, exist_ok=True)
+            files = [_as_h5ad(file.absolute(), folder) for file in given.files]
+            table = measure_all(
+                [*files, *_simulated(given, folder)],
+                given,
+                before=table,
+                keep=lambda table: write_table(given.out, table),
+            )
     print(overview(table).to_string(index=False, float_format="{:.2f}".format))  # noqa: T201
+    if given.page is not None:
+        text = filled(given.page.read_text("utf-8"), "wall", page(table))
+        given.page.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -16,6 +16,7 @@ from scrcl import pl
 from scrcl._validate import InputError
 from scrcl.cli import main
 from scrcl.experiment.after import Attempts
+from scrcl.experiment.degs import load_clustered
 from scrcl.experiment.figures import draw
 from scrcl.results import RunFolder, RunWriter, SeedResult, annotated
 from tests.running import Runner
@@ -204,3 +205,22 @@ def test_warnings_of_libraries_stay_off_the_screen(monkeypatch, capsys):
         warnings.filterwarnings("default", "internal matters")
         assert main(["list"]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_the_result_needs_no_second_copy_of_the_expression(
+    adata_sc: ad.AnnData, runner: Runner
+) -> None:
+    run = runner.fast("sc", adata_sc, "--n-clusters", 3, "--no-x", "--no-figures")
+
+    result = ad.read_h5ad(run / "result.h5ad")
+    assert result.X is None
+    assert not result.layers
+    assert result.raw is None
+    assert result.shape == adata_sc.shape
+    assert {"cell_type1", "scrcl"} <= set(result.obs)
+    assert "scrcl_association" in result.varm
+    code, _, error = runner("degs", "--run", run, "--quiet")
+    assert code == 2
+    assert "written without it (--no-x)" in error
+    clustered = load_clustered(RunFolder(run), 0, runner.folder / "cells.h5ad")
+    assert clustered.obs["scrcl"].tolist() == result.obs["scrcl"].tolist()

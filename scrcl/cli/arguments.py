@@ -62,6 +62,11 @@ def add_run(parser: argparse.ArgumentParser, task: Task) -> None:
     _add_output(parser)
     _add_parts(parser)
     add_report_genes(parser)
+    parser.add_argument(
+        "--no-x",
+        action="store_true",
+        help="leave the expression out of result.h5ad: draw_DEGs then needs --input",
+    )
     parser.add_argument("--resume", action="store_true", help="keep the seeds that are done")
 
 

@@ -226,6 +226,7 @@ def _experiment(task: Task, args: argparse.Namespace) -> Experiment:
         progress=not args.quiet,
         report=not args.no_report,
         figures=not args.no_figures,
+        expression=not args.no_x,
         marker_file=args.markers,
         gene_file=args.report_genes,
     )

@@ -11,6 +11,7 @@ import pandas as pd
 import scipy.sparse as sp
 from sklearn.decomposition import PCA
 
+from scrcl._pca import leading_axes
 from scrcl.data.basis import MAX_SCALED
 from scrcl.data.preprocess import gene_deviations, scale_genes
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     CSR: TypeAlias = sp.csr_matrix
 
 N_COMPONENTS = 50
-# Up to this many genes their covariance matrix is small enough to be decomposed as a whole.
+# Up to this many genes their covariance matrix is small enough to be made.
 _MAX_COVARIANCE = 5_000
 # Clusters of Harmony: one for so many cells, up to so many, as is its own default.
 _CELLS_PER_CLUSTER, _MAX_CLUSTERS = 30, 100
@@ -120,11 +121,14 @@ def fit_components(
             mean=np.zeros(1, np.float32), directions=np.ones((1, 1), np.float32), deviations=divided
         )
         return np.asarray(X.toarray(), dtype=np.float32), alone
-    solver = "covariance_eigh" if X.shape[1] <= _MAX_COVARIANCE else "arpack"
-    pca = PCA(n_components, svd_solver=solver, random_state=0)
-    scores = np.asarray(pca.fit_transform(X), dtype=np.float32)
-    mean, directions = (np.asarray(a, np.float32) for a in (pca.mean_, pca.components_))
-    return scores, Axes(mean=mean.ravel(), directions=directions, deviations=divided)
+    if X.shape[1] <= _MAX_COVARIANCE:
+        mean, directions = leading_axes(X, n_components)
+        scores = X @ directions.T - mean @ directions.T
+    else:
+        pca = PCA(n_components, svd_solver="arpack", random_state=0)
+        scores, mean, directions = pca.fit_transform(X), pca.mean_.ravel(), pca.components_
+    scores, mean, directions = (np.asarray(a, np.float32) for a in (scores, mean, directions))
+    return scores, Axes(mean=mean, directions=directions, deviations=divided)
 
 
 def aligned(

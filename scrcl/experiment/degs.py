@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import h5py
 import numpy as np
 import pandas as pd
 
@@ -119,6 +120,12 @@ def load_clustered(run: RunFolder, seed: int, path: Path | None = None) -> ad.An
     """
     clusters = run.load_clusters(seed)["cluster"]
     is_own, path = path is None, run.path / "result.h5ad" if path is None else path
+    if is_own and path.is_file() and not _has_expression(path):
+        msg = (
+            f"expression: got {path}, which was written without it (--no-x), wanted it, too. Give "
+            "the data that were clustered (--input)."
+        )
+        raise InputError(msg)
     adata = read(path)
     n_unknown = int((~adata.obs_names.isin(clusters.index)).sum())
     n_missing = int((~clusters.index.isin(adata.obs_names)).sum())
@@ -135,6 +142,14 @@ def load_clustered(run: RunFolder, seed: int, path: Path | None = None) -> ad.An
     if not is_own or adata.uns[PARAMS]["seed"] != seed:
         adata.obsm.pop(UMAP, None)  # it is that of another embedding
     return adata
+
+
+def _has_expression(path: Path) -> bool:
+    try:
+        with h5py.File(path) as file:
+            return "X" in file or "raw" in file or len(file.get("layers", ())) > 0
+    except OSError:  # no HDF5: to be said by whoever reads it
+        return True
 
 
 def draw_markers(

@@ -14,7 +14,7 @@ from scrcl.config import to_yaml
 from scrcl.experiment.figures import add_colors, add_layout, draw
 from scrcl.experiment.writeup import write_up
 from scrcl.metrics import pairwise_ari, score
-from scrcl.results import annotated, summarize
+from scrcl.results import annotated, summarize, without_expression
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,6 +77,7 @@ def finish(  # noqa: PLR0913  (all options go by name)
     attempts: Attempts,
     figures: bool,
     report: bool,
+    expression: bool = True,
 ) -> pd.DataFrame:
     """Write what sums up the run, from what its seeds left on the disk, earlier ones included.
 
@@ -98,6 +99,8 @@ def finish(  # noqa: PLR0913  (all options go by name)
         Guards every part.
     figures, report
         Whether they are wanted.
+    expression
+        Whether ``result.h5ad`` is to hold it.
 
     Returns
     -------
@@ -119,7 +122,7 @@ def finish(  # noqa: PLR0913  (all options go by name)
             suggested = result.obs[CLUSTERS].map(names.set_index("cluster")["name"])
             result.obs[NAME] = suggested.astype("category")
         with attempts.part("result.h5ad"):
-            writer.write_adata(result)
+            writer.write_adata(result if expression else without_expression(result))
         if figures:
             with attempts.part("figures"):
                 draw(

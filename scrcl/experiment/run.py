@@ -133,6 +133,7 @@ def run_experiment(experiment: Experiment) -> Outcome:
             attempts=attempts,
             figures=experiment.figures,
             report=experiment.report,
+            expression=experiment.expression,
         )
     return Outcome(
         run=experiment.run,

@@ -55,6 +55,8 @@ class Experiment:
         Find marker genes of the clusters and write ``report.html``.
     figures
         Draw figures, and lay the cells out for them.
+    expression
+        Keep the expression in ``result.h5ad``, beside what was found.
     marker_file
         Lists of marker genes that suggest names for the clusters, see
         `scrcl.markers.read_marker_lists`. Changes no cluster.
@@ -73,6 +75,7 @@ class Experiment:
     progress: bool = False
     report: bool = True
     figures: bool = True
+    expression: bool = True
     marker_file: Path | None = None
     gene_file: Path | None = None
 

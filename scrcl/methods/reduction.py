@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.decomposition import PCA
+
+from scrcl._pca import leading_axes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,8 +60,8 @@ def fit_reduction(joint: NDArray[np.float32]) -> Reduction | None:
     if joint.shape[1] <= N_COLUMNS:
         return None
     n_columns = min(N_COLUMNS, max(joint.shape[0] - 1, 1))
-    fitted = PCA(n_columns, svd_solver="covariance_eigh").fit(joint)
+    mean, axes = leading_axes(joint, n_columns)
     return Reduction(
-        mean=np.asarray(fitted.mean_, dtype=np.float32),
-        axes=np.ascontiguousarray(fitted.components_.T, dtype=np.float32),
+        mean=np.asarray(mean, dtype=np.float32),
+        axes=np.ascontiguousarray(axes.T, dtype=np.float32),
     )

@@ -8,7 +8,7 @@ from scrcl.results.environment import describe_environment
 from scrcl.results.faults import bug_line, user_line
 from scrcl.results.folder import NAMES, PROTOCOLS, RunFolder, SeedResult, find_run, find_runs
 from scrcl.results.storable import storable, stored_name
-from scrcl.results.tables import annotated, summarize
+from scrcl.results.tables import annotated, summarize, without_expression
 from scrcl.results.writer import Existing, RunWriter, check_free, writing
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "stored_name",
     "summarize",
     "user_line",
+    "without_expression",
     "writable",
     "writing",
 ]

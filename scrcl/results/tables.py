@@ -130,6 +130,19 @@ def _add_associations(adata: ad.AnnData, associations: pd.DataFrame) -> None:
     adata.uns[PARAMS]["association_clusters"] = np.array(genes.columns, dtype=np.str_)
 
 
+def without_expression(adata: ad.AnnData) -> ad.AnnData:
+    """Cells and genes with everything but matrices of both: no ``X``, layers or ``.raw``."""
+    return ad.AnnData(
+        obs=adata.obs,
+        var=adata.var,
+        uns=dict(adata.uns),
+        obsm=dict(adata.obsm),
+        varm=dict(adata.varm),
+        obsp=dict(adata.obsp),
+        varp=dict(adata.varp),
+    )
+
+
 def _categorical(clusters: NDArray[np.integer], has_cluster: NDArray[np.bool_]) -> pd.Categorical:
     """Name clusters by their numbers and order them by these; missing for cells without one."""
     numbers = np.unique(clusters[has_cluster])

@@ -14,7 +14,7 @@ STEADY = """
 import json, os, sys, pathlib
 pathlib.Path(os.environ["NUMBA_CACHE_DIR"]).mkdir(exist_ok=True)
 held = b"x" * 50_000_000
-pathlib.Path(sys.argv[3], "stages.json").write_text(json.dumps({sys.argv[1]: 2.0}))
+pathlib.Path(sys.argv[3], "stages.json").write_text(json.dumps({sys.argv[1] + ", s": 2.0}))
 """
 
 
@@ -81,7 +81,83 @@ def test_the_ratio_is_that_of_means_over_repeats() -> None:
 
 
 def test_the_seconds_of_a_stage_add_up() -> None:
-    stages = {"read": 1.0}
+    stages = {"read, s": 1.0, "read, cpu s": 2.0}
     with wall._timed("read", stages):
         pass
-    assert stages["read"] >= 1.0
+    assert stages["read, s"] >= 1.0
+    assert stages["read, cpu s"] >= 2.0
+    assert stages["read, peak GB"] > 0
+
+
+@pytest.fixture
+def costs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is measured, each time with costs that are told in advance."""
+    measured: list[str] = []
+
+    def measure(what, file, caches, *, threads, busy):
+        if what == "cluster":
+            raise subprocess.CalledProcessError(-9, "killed")
+        measured.append(what)
+        return {"seconds": 2.0, "cpu_seconds": 4.0, "peak_gb": 1.0, "read, cpu s": 1.0}
+
+    monkeypatch.setattr(wall, "measure", measure)
+    return measured
+
+
+def asked(**changes: object) -> argparse.Namespace:
+    given = {"what": ["scanpy", "report"], "caches": ["warm"], "threads": [1], "busy": 0}
+    return argparse.Namespace(**{**given, "repeats": 1, **changes})
+
+
+def test_what_the_table_has_is_not_measured_again(tmp_path: Path, costs: list[str]) -> None:
+    file = tmp_path / "a.h5ad"
+    tables: list[pd.DataFrame] = []
+    first = wall.measure_all([file], asked(what=["scanpy"]), keep=tables.append)
+    assert len(tables) == 1
+    path = tmp_path / "wall.csv"
+    first.to_csv(path, index=False)
+    costs.clear()
+
+    table = wall.measure_all([file], asked(), before=pd.read_csv(path))
+
+    assert costs == ["report", "report"]  # cold, to fill the caches, and warm
+    assert table["what"].tolist() == ["scanpy", "report"]
+
+
+def test_one_that_fails_does_not_end_the_others(tmp_path: Path, costs: list[str]) -> None:
+    table = wall.measure_all([tmp_path / "a.h5ad"], asked(what=["cluster", "report"]))
+    assert table["what"].tolist() == ["report"]
+    assert costs == ["report", "report"]
+
+
+def test_the_page_has_costs_shares_and_the_processor(
+    tmp_path: Path, costs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wall, "processor_name", lambda: "Abacus 2")
+    out, page = tmp_path / "wall.csv", tmp_path / "speed.md"
+    wall.measure_all(
+        [tmp_path / "a.h5ad"], asked(), keep=lambda table: table.to_csv(out, index=False)
+    )
+    page.write_text("# Speed\n<!-- wall-table:begin -->\n<!-- wall-table:end -->\n")
+
+    assert wall.main(["--only-tables", "--out", str(out), "--page", str(page)]) == 0
+
+    text = page.read_text()
+    assert "Measured on Abacus 2" in text
+    assert "| a | warm | 1 | 0 | 2.000 | 2.000 | 4.000 | 4.000 | 1.000 | 1.000 | 1.000 |" in text
+    assert "| a | 0.250 | 0.750 |" in text  # read, and the rest
+
+
+def test_a_folder_is_converted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    converted = []
+
+    def convert(source: Path, target: Path) -> None:
+        converted.append(source.name)
+        target.touch()
+
+    monkeypatch.setattr("scrcl.convert.convert", convert)
+    (tmp_path / "slice").mkdir()
+    for _ in range(2):
+        assert wall._as_h5ad(tmp_path / "slice", tmp_path) == tmp_path / "slice.h5ad"
+    assert wall._as_h5ad(tmp_path / "cells.h5ad", tmp_path) == tmp_path / "cells.h5ad"
+    assert converted == ["slice"]
