@@ -6,7 +6,6 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import h5py
 import numpy as np
 import pandas as pd
 
@@ -120,7 +119,7 @@ def load_clustered(run: RunFolder, seed: int, path: Path | None = None) -> ad.An
     """
     clusters = run.load_clusters(seed)["cluster"]
     is_own, path = path is None, run.path / "result.h5ad" if path is None else path
-    if is_own and path.is_file() and not _has_expression(path):
+    if is_own and not run.has_expression:
         msg = (
             f"expression: got {path}, which was written without it (--no-x), wanted it, too. Give "
             "the data that were clustered (--input)."
@@ -142,14 +141,6 @@ def load_clustered(run: RunFolder, seed: int, path: Path | None = None) -> ad.An
     if not is_own or adata.uns[PARAMS]["seed"] != seed:
         adata.obsm.pop(UMAP, None)  # it is that of another embedding
     return adata
-
-
-def _has_expression(path: Path) -> bool:
-    try:
-        with h5py.File(path) as file:
-            return "X" in file or "raw" in file or len(file.get("layers", ())) > 0
-    except OSError:  # no HDF5: to be said by whoever reads it
-        return True
 
 
 def draw_markers(

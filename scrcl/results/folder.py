@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
+import h5py
 import numpy as np
 import pandas as pd
 import yaml
@@ -108,6 +109,15 @@ class RunFolder:
         """
         _check_name(name, "run")
         return type(self)(self.path.with_name(name))
+
+    @property
+    def has_expression(self) -> bool:
+        """Whether ``result.h5ad`` holds a matrix; true, too, of what is no HDF5: its reader tells."""
+        try:
+            with h5py.File(self.path / "result.h5ad") as file:
+                return "X" in file or "raw" in file or len(file.get("layers", ())) > 0
+        except OSError:
+            return True
 
     @property
     def name(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from anndata import read_h5ad
 
 from scrcl._keys import UMAP
 from scrcl.clustering import tree_of
@@ -15,7 +16,7 @@ from scrcl.data.read import read
 from scrcl.pl.colors import MISSING, sequential
 from scrcl.report.explorer.columns import read_obs, read_quality
 from scrcl.report.explorer.cuts import read_cuts
-from scrcl.report.explorer.genes import choose_genes, read_expression, turns
+from scrcl.report.explorer.genes import STEPS, choose_genes, read_expression, turns
 from scrcl.report.explorer.pack import NOWHERE, packed, packed_words
 from scrcl.report.explorer.points import read_planes, shown_cells
 from scrcl.report.explorer.wanted import kept_genes
@@ -65,7 +66,8 @@ def read_explorer(
         Cluster to the name that it has so far.
     """
     tissue = run.path.parent.parent.name == "ST"
-    adata = read(run.path / "result.h5ad")
+    result = run.path / "result.h5ad"
+    adata = read(result) if run.has_expression else read_h5ad(result)
     if not tissue and UMAP not in adata.obsm:
         return None
     table = run.load_clusters(seed)
@@ -165,6 +167,8 @@ def _genes(
     run: RunFolder, cells: AnnData, cuts: Mapping[str, Any] | None
 ) -> tuple[list[dict[str, Any]], int, list[str]]:
     """Return the genes that the page holds, their steps, and what is to be told of others."""
+    if not run.has_expression:
+        return [], STEPS[0], ["explorer: no genes, as result.h5ad holds no expression (--no-x)"]
     splits = [cut["split"] for cut in (cuts or {}).get("cuts", ()) if cut["split"]]
     told = [gene for split in splits for side in split["genes"] for gene in side]
     told += turns(best_genes(run.path / "markers", _TOLD))

@@ -13,6 +13,7 @@ from scrcl.pl import palette
 from scrcl.report import keep_genes
 from scrcl.report.explorer import points, read_explorer
 from scrcl.report.explorer.pack import NOWHERE
+from scrcl.results import without_expression
 from tests.report.unpacked import array, sparse, words
 
 
@@ -171,3 +172,12 @@ def test_spots_beyond_the_layout_fill_up_what_room_there_is(monkeypatch):
     assert len(chosen) == 5
     assert {3, 9} <= set(chosen)
     assert np.array_equal(chosen, points.shown_cells(adata, tissue=True))
+
+
+def test_a_run_without_expression_has_cells_and_no_genes(run):
+    path = run.path / "result.h5ad"
+    without_expression(ad.read_h5ad(path)).write_h5ad(path)
+    found = explorer(run)
+    assert found.data["genes"] == []
+    assert len(words(found.data["cells"])) == found.data["n_all"]
+    assert "explorer: no genes, as result.h5ad holds no expression (--no-x)" in found.notes
