@@ -65,7 +65,9 @@ class Step:
 def steps(given: argparse.Namespace, folder: Path) -> list[Step]:
     """List what is run, the smallest cells first."""
     python, device = sys.executable, ["--device", given.device]
-    marked = [path for path in (ROOT / "tests").rglob("test_*.py") if "mark.gpu" in path.read_text()]
+    marked = [
+        path for path in (ROOT / "tests").rglob("test_*.py") if "mark.gpu" in path.read_text()
+    ]
     pytest = [python, "-m", "pytest", "-m", "gpu", "-o", "addopts=--import-mode=importlib", "-rA"]
     sizes = list(map(str, sorted(given.sizes)))
     speed = [python, "benchmarks/speed.py", "--sizes", *sizes, *device]
@@ -115,7 +117,10 @@ def run(step: Step, log: TextIO, seconds: float) -> pd.DataFrame:
         code = _NO_TIME
     log.write(said)
     log.write(f"===== {step.name}: exit code {code} after {watch():.1f} s\n")
-    rows = [{"quantity": "exit code", "value": code}, {"quantity": "step seconds", "value": watch()}]
+    rows = [
+        {"quantity": "exit code", "value": code},
+        {"quantity": "step seconds", "value": watch()},
+    ]
     rows += [] if code else _numbers(step, said)
     return pd.DataFrame(rows).assign(step=step.name)
 
@@ -147,7 +152,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda")
     parser.add_argument("--sizes", nargs="+", type=int, default=sizes, metavar="N")
     parser.add_argument("--n-genes", type=int, default=5_000, metavar="N", help="of scale.py")
-    parser.add_argument("--limit", type=float, default=480.0, metavar="SECONDS", help="of all steps")
+    parser.add_argument(
+        "--limit", type=float, default=480.0, metavar="SECONDS", help="of all steps"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "benchmarks" / "gpu")
     given = parser.parse_args(argv)
     given.out.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from scrcl import pl
 from scrcl._validate import InputError
 from scrcl.cli import main
+from scrcl.experiment import cut
 from scrcl.experiment.after import Attempts
 from scrcl.experiment.degs import load_clustered
 from scrcl.experiment.figures import draw
@@ -222,5 +223,7 @@ def test_the_result_needs_no_second_copy_of_the_expression(
     code, _, error = runner("degs", "--run", run, "--quiet")
     assert code == 2
     assert "written without it (--no-x)" in error
+    with pytest.raises(InputError, match="written without it"):
+        cut._data(RunFolder(run))
     clustered = load_clustered(RunFolder(run), 0, runner.folder / "cells.h5ad")
     assert clustered.obs["scrcl"].tolist() == result.obs["scrcl"].tolist()

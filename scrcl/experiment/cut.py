@@ -166,6 +166,7 @@ def _data(run: RunFolder) -> Dataset:
     if not path.is_file():
         msg = f"run: got {run.path} without result.h5ad, wanted a finished run. Run it again."
         raise InputError(msg)
+    run.check_expression("Run it again without --no-x, or cut result.h5ad by scrcl.cut(adata).")
     adata = read(path)
     settings = run.settings
     keys = {

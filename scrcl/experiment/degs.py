@@ -119,12 +119,8 @@ def load_clustered(run: RunFolder, seed: int, path: Path | None = None) -> ad.An
     """
     clusters = run.load_clusters(seed)["cluster"]
     is_own, path = path is None, run.path / "result.h5ad" if path is None else path
-    if is_own and not run.has_expression:
-        msg = (
-            f"expression: got {path}, which was written without it (--no-x), wanted it, too. Give "
-            "the data that were clustered (--input)."
-        )
-        raise InputError(msg)
+    if is_own:
+        run.check_expression("Give the data that were clustered (--input).")
     adata = read(path)
     n_unknown = int((~adata.obs_names.isin(clusters.index)).sum())
     n_missing = int((~clusters.index.isin(adata.obs_names)).sum())

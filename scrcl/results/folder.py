@@ -119,6 +119,21 @@ class RunFolder:
         except OSError:
             return True
 
+    def check_expression(self, advice: str) -> None:
+        """Refuse a run whose ``result.h5ad`` was written without expression.
+
+        Raises
+        ------
+        InputError
+            With the advice at its end.
+        """
+        if not self.has_expression:
+            msg = (
+                f"expression: got {self.path / 'result.h5ad'}, which was written without it "
+                f"(--no-x), wanted it, too. {advice}"
+            )
+            raise InputError(msg)
+
     @property
     def name(self) -> str:
         """Name of the run, for instance "paper"."""

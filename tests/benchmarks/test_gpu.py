@@ -1,11 +1,12 @@
 """The script for a machine with a graphics card: its steps, its limit of time, its table."""
 
 import argparse
-import io
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import pandas as pd
 import pytest
@@ -19,10 +20,15 @@ def python(code: str, table: Path | None = None) -> Step:
     return Step("a step", [sys.executable, "-c", code], table)
 
 
-def test_numbers_come_from_tables_and_from_what_is_said(tmp_path: Path) -> None:
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[TextIO]:
+    with (tmp_path / "log").open("w+", encoding="utf-8") as file:
+        yield file
+
+
+def test_numbers_come_from_tables_and_from_what_is_said(tmp_path: Path, log: TextIO) -> None:
     table = tmp_path / "a.csv"
     pd.DataFrame({"n_obs": [10], "seconds": [2.5], "machine": ["one"]}).to_csv(table, index=False)
-    log = io.StringIO()
 
     found = gpu.run(python("print('done')", table), log, 60)
     said = gpu.run(python("""print('{"n_obs": 4, "same": 1}')"""), log, 60)
@@ -31,16 +37,17 @@ def test_numbers_come_from_tables_and_from_what_is_said(tmp_path: Path) -> None:
         [10, 2.5]
     ]
     assert said.loc[said["quantity"] == "same", "value"].tolist() == [1]
-    assert "done" in log.getvalue()
+    log.seek(0)
+    assert "done" in log.read()
 
 
-def test_a_step_ends_with_its_children_when_the_time_is_over(tmp_path: Path) -> None:
+def test_a_step_ends_with_its_children_when_the_time_is_over(tmp_path: Path, log: TextIO) -> None:
     alive = tmp_path / "alive"
     child = f"import time, pathlib; time.sleep(4); pathlib.Path({str(alive)!r}).touch()"
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     start = time.monotonic()
 
-    found = gpu.run(python(code), io.StringIO(), 0.5)
+    found = gpu.run(python(code), log, 0.5)
 
     assert time.monotonic() - start < 4
     assert found.loc[found["quantity"] == "exit code", "value"].tolist() == [124]
@@ -53,7 +60,7 @@ def test_the_table_is_there_after_each_step_and_a_failure_is_told(
 ) -> None:
     monkeypatch.setattr(gpu, "describe", lambda device: f"on {device}")
     made = [python("pass"), python("raise SystemExit(3)")]
-    monkeypatch.setattr(gpu, "steps", lambda given, folder: made)
+    monkeypatch.setattr(gpu, "steps", lambda *_: made)
 
     assert gpu.main(["--device", "cpu", "--out", str(tmp_path)]) == 1
 
