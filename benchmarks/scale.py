@@ -31,6 +31,7 @@ import scipy.sparse as sp
 from benchmarks.common import write_table
 from benchmarks.machine import ROOT, limit_threads, peak_gb
 from scrcl.cli import main_sc
+from scrcl.cli.main import wait_asleep
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -155,6 +156,7 @@ def measured_run(arguments: list[str]) -> int:
         return call
 
     start = time.perf_counter()
+    wait_asleep()  # as the command does, before torch is imported
     for stage, (place, name) in STAGES.items():
         module = importlib.import_module(place)
         setattr(module, name, timed(stage, getattr(module, name)))

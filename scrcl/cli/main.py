@@ -47,6 +47,16 @@ def main_degs(argv: Sequence[str] | None = None) -> int:
     return guarded(degs_parser(), argv, draw_degs)
 
 
+def wait_asleep() -> None:
+    """Let threads that wait for others sleep; ``OMP_WAIT_POLICY`` in the environment overrules it.
+
+    By default they spin, and on a busy machine keep those that they wait for from running: the small
+    products of a training step then take several times as long, on a processor, too. OpenMP reads
+    this when it is loaded, so before torch and scikit-learn.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
 def guarded(
     parser: Parser, argv: Sequence[str] | None, command: Callable[[argparse.Namespace], int | None]
 ) -> int:
@@ -68,6 +78,7 @@ def guarded(
     after an interruption.
     """
     out = None
+    wait_asleep()
     try:
         args = parser.parse_args(argv)
         out = getattr(args, "out", None)
