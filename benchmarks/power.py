@@ -33,6 +33,8 @@ DESIGN = Design(1_000, 2_000, 3_000, 0.5, 0.2)
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5)
 FOLDS = (0.75, 1.0, 1.5, 2.0, 3.0)
 N_MARKERS = 50
+FOUND = 0.5
+METHOD_NAMES = {"leiden": "Leiden, resolution 1", "silhouette": "k-means, silhouette"}
 KEY = ["share", "log2_fold", "seed", "method"]
 
 
@@ -77,8 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """Share of the runs that find the group: rows by method and fold, columns by its share."""
-    found = table.assign(found=table["overlap"] >= 0.5)
-    return found.pivot_table("found", ["method", "log2_fold"], "share", aggfunc="mean").round(2)
+    found = table.assign(found=table["overlap"] >= FOUND)
+    rows = found.pivot_table("found", ["method", "log2_fold"], "share", aggfunc="mean")
+    return rows.rename(columns=lambda share: f"{share:.0%} of the cells", index=METHOD_NAMES)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Put the tables of a benchmark into docs/results.md: python benchmarks/readme.py CSV spatial|accuracy.
+"""Put the tables of a benchmark into docs/results.md: python benchmarks/readme.py CSV NAME.
+
+NAME is accuracy, spatial, structure or power.
 
 What stands between ``<!-- NAME-table:begin -->`` and ``<!-- NAME-table:end -->`` is made from the CSV
 that the benchmark wrote, so no number there is typed. ``python benchmarks/readme.py`` alone makes the
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 TASKS = {"accuracy": "sc", "spatial": "st"}
+SUMMED = ("structure", "power")
+"""Benchmarks whose module has a ``summary`` of its own."""
 _KINDS = {"accuracy": "single cells, 8 sets", "spatial": "tissues, 5 sets"}
 _GROUPS = {"tune": "ARI, tuning sets", "report": "ARI, reporting sets", "all": "ARI, all sets"}
 _SCORES = {
@@ -130,6 +134,15 @@ def tables_of(rows: pd.DataFrame, name: str, seeds: pd.DataFrame | None = None) 
     )
 
 
+def content_of(path: Path, name: str) -> str:
+    """Tables of any benchmark as Markdown."""
+    if name in TASKS:
+        return tables_of(_rows(path), name, _seeds(path))
+    table: pd.DataFrame = importlib.import_module(f"benchmarks.{name}").summary(_rows(path))
+    table.index = pd.Index([", ".join(map(str, row)) for row in table.index])
+    return markdown(table, "")
+
+
 def short_table(results: Mapping[str, pd.DataFrame]) -> str:
     """Compare the default with the best single baseline on the reporting sets, as Markdown.
 
@@ -167,11 +180,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Fill docs/results.md, or, without arguments, the README."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("csv", type=Path, nargs="?", help="what the benchmark wrote")
-    parser.add_argument("name", choices=TASKS, nargs="?")
+    parser.add_argument("name", choices=[*TASKS, *SUMMED], nargs="?")
     parser.add_argument("--page", type=Path, help="docs/results.md, or README.md")
     given = parser.parse_args(argv)
     if given.csv is not None and given.name is None:
-        parser.error(f"name: got none, wanted one of {', '.join(TASKS)} behind the CSV.")
+        parser.error(
+            f"name: got none, wanted one of {', '.join([*TASKS, *SUMMED])} behind the CSV."
+        )
     try:
         if given.csv is None:
             page, name = given.page or ROOT / "README.md", "short"
@@ -179,7 +194,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             content = short_table({task: _rows(folder / f"{task}.csv") for task in TASKS})
         else:
             page, name = given.page or ROOT / "docs" / "results.md", given.name
-            content = tables_of(_rows(given.csv), name, _seeds(given.csv))
+            content = content_of(given.csv, name)
         text = filled(page.read_text(encoding="utf-8"), name, content)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201

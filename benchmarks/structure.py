@@ -115,9 +115,13 @@ def fill(
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """Share of the runs that find one cluster, and the mean number that is found."""
     grouped = table.assign(one=table["n_clusters"] == 1).groupby(["kind", "method"])
-    return grouped.agg(
+    found = grouped.agg(
         runs=("one", "size"), one_cluster=("one", "mean"), mean_number=("n_clusters", "mean")
-    ).round(3)
+    )
+    found["runs"] = found["runs"].astype(str)
+    return found.rename(
+        columns={"one_cluster": "share with one cluster", "mean_number": "mean number of clusters"}
+    )
 
 
 def _jobs(
