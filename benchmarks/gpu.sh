@@ -12,6 +12,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 limit=480
 there='torch|numpy|scipy|pandas|scikit-learn|h5py|numba|llvmlite'
+# What these bring along, and what scanpy imports for other work only.
+there+='|filelock|fsspec|joblib|mpmath|networkx|python-dateutil|pytz|setuptools|six|sympy|threadpoolctl|tzdata'
+there+='|patsy|statsmodels'
 tests='beartype|hypothesis|iniconfig|pluggy|pygments|pytest|pytest-timeout|sortedcontainers'
 
 collect() {
