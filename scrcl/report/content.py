@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import h5py
+import numpy as np
 import pandas as pd
 from anndata.io import read_elem
 
 from scrcl._keys import PARAMS
 from scrcl._validate import InputError
 from scrcl.pl.colors import palette
-from scrcl.report.explorer import read_explorer
+from scrcl.report.explorer import read_explorer, read_tree
 from scrcl.report.facts import facts, versions
+from scrcl.report.found import evidence, sentences
 from scrcl.report.genes import Genes, associations, best_genes, read_genes
 from scrcl.report.pictures import Picture, embed_all
 from scrcl.report.scores import choice_of_k, scores, scores_by_seed
@@ -29,8 +31,9 @@ _SECTION_OF = {
     "umap": "map",
     "domains": "map",
     "confidence": "map",
-    "stability": "clusters",
-    "paga": "clusters",
+    "tree": "why",
+    "stability": "why",
+    "paga": "why",
     "n_clusters": "k",
     "confusion": "scores",
     "confusion_oracle": "scores",
@@ -50,12 +53,16 @@ class Content:
     """What a row of the data is: cells or spots."""
     facts: list[tuple[str, str]]
     notes: list[str]
+    found: list[str]
+    """What was found, in sentences."""
     explorer: Explorer | None
     """The cells to look at, select and take away; ``None`` where they have no place."""
     clusters: Table
     k: str
     """How the number of clusters came about, one or two sentences."""
     candidates: Table | None
+    evidence: Table | None
+    """What speaks for each split; ``None`` where the clusters are no cut of a tree."""
     genes: Genes | None
     """Marker genes that the run itself found."""
     associations: list[Table]
@@ -86,9 +93,9 @@ def read_content(run: RunFolder) -> Content:
     figures, unread = _figures(run)
     genes = read_genes(run.path / "markers", colors)
     notes = [*map(str, saved.get("notes", ()))]
-    explorer = None
+    explorer, given = None, _given_names(run)
     try:
-        explorer = read_explorer(run, seed, colors=colors, names=_given_names(run))
+        explorer = read_explorer(run, seed, colors=colors, names=given)
         notes += [] if explorer is None else explorer.notes
     except InputError as error:  # the rest of the page needs no expression
         notes.append(f"explorer: not made, {error}")
@@ -100,10 +107,12 @@ def read_content(run: RunFolder) -> Content:
         noun=noun,
         facts=facts(run, cells, saved, noun),
         notes=notes,
+        found=sentences(run, cells, noun=noun, names=given, seed=seed),
         explorer=explorer,
         clusters=_clusters(run, seed, cells, colors),
         k=k,
         candidates=candidates,
+        evidence=_evidence(run, seed, cells, colors),
         genes=genes,
         associations=[
             *associations(run.path, colors),
@@ -160,6 +169,15 @@ def _clusters(run: RunFolder, seed: int, cells: pd.DataFrame, colors: Mapping[st
             row.append(Cell(", ".join(best.get(name, [])) or NOTHING))
         rows.append(row)
     return Table(caption=f"Clusters of seed {seed}.", columns=heads, rows=rows)
+
+
+def _evidence(
+    run: RunFolder, seed: int, cells: pd.DataFrame, colors: Mapping[str, str]
+) -> Table | None:
+    tree = read_tree(run, seed)
+    if tree is None:
+        return None
+    return evidence(tree[0], cells.loc[tree[1].index, "cluster"].to_numpy(np.intp), colors)
 
 
 def _given_names(run: RunFolder) -> dict[str, str]:

@@ -71,7 +71,7 @@ def read_explorer(
     if not tissue and UMAP not in adata.obsm:
         return None
     table = run.load_clusters(seed)
-    tree = _tree(run, seed)
+    tree = read_tree(run, seed)
     leaves = pd.Series(dtype=np.intp) if tree is None else tree[1]
     rows = _in_order(shown_cells(adata, tissue=tissue), adata.obs_names, table, leaves)
     cells = adata[rows].to_memory()
@@ -107,8 +107,8 @@ def read_explorer(
     return Explorer(data=data, notes=notes)
 
 
-def _tree(run: RunFolder, seed: int) -> tuple[ClusterTree, pd.Series[int]] | None:
-    """Return the tree, and the leaf of each cell by name."""
+def read_tree(run: RunFolder, seed: int) -> tuple[ClusterTree, pd.Series[int]] | None:
+    """Return the tree of a seed, and the leaf of each cell by name; ``None`` where there is none."""
     arrays = run.load_tree(seed)
     if arrays is None:
         return None

@@ -41,12 +41,12 @@ def read_cuts(tree: ClusterTree, own: NDArray[np.integer]) -> dict[str, Any]:
     made it of the cut before.
     """
     most = min(tree.n_max, MOST_CLUSTERS)
-    cuts = [_frontier(tree, n) for n in range(1, most + 1)]
+    cuts = [frontier(tree, n) for n in range(1, most + 1)]
     nodes = [tree.cut_nodes(n) for n in range(1, most + 1)]
     base = min(max(len(np.unique(own)), 1), most) - 1
     nearest = cuts[base][tree.leaves]
     colors = _colors(cuts, base, _matched(nearest, own))
-    splits = [None, *(_split(tree, before, after) for before, after in pairwise(nodes))]
+    splits = [None, *(split_between(tree, before, after) for before, after in pairwise(nodes))]
     return {
         "n_supported": min(tree.n_supported, most),
         "own": base + 1 if np.array_equal(nearest, own) else None,
@@ -63,7 +63,7 @@ def read_cuts(tree: ClusterTree, own: NDArray[np.integer]) -> dict[str, Any]:
     }
 
 
-def _frontier(tree: ClusterTree, n_clusters: int) -> NDArray[np.intp]:
+def frontier(tree: ClusterTree, n_clusters: int) -> NDArray[np.intp]:
     """Cluster of each leaf, numbered as the clusters of a run are: the largest first."""
     return by_weight(tree.frontier(n_clusters), tree.cells_of_leaves)
 
@@ -107,7 +107,7 @@ def _parents(coarse: NDArray[np.intp], fine: NDArray[np.intp]) -> list[int]:
     return [int(parent) for parent in parents]
 
 
-def _split(
+def split_between(
     tree: ClusterTree, before: NDArray[np.intp], after: NDArray[np.intp]
 ) -> dict[str, Any] | None:
     """Evidence for the split between two cuts, its sides named by their clusters in the finer one.

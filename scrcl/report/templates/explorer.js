@@ -442,7 +442,7 @@ class Explorer {
       if (this.genes.has(at.gene.value.trim().toLowerCase()) || event.inputType === undefined) search();
       else at["no-gene"].hidden = true;
     });
-    at.slider.hidden = !data.tree;
+    at.slider.hidden = at.split.hidden = !data.tree;
     if (data.tree) {
       at.cut.max = data.tree.cuts.length;
       at.cut.addEventListener("input", () => this.cutAt(Number(at.cut.value)));
