@@ -13,7 +13,7 @@ from scrcl.cli.program import main
 from scrcl.experiment import rename_clusters
 from scrcl.report import write_report
 from scrcl.results import RunFolder
-from tests.report.explorer.conftest import made_up_cells
+from tests.report.made_up import made_up_cells
 from tests.running import tree
 
 

@@ -24,7 +24,7 @@ def first_two(monkeypatch):
 
 @pytest.fixture
 def result(runner: Runner, adata_sc: ad.AnnData, first_two, monkeypatch) -> ad.AnnData:
-    monkeypatch.setattr("scrcl.experiment.run.add_layout", add_layout)
+    monkeypatch.setattr("scrcl.experiment.finish.add_layout", add_layout)
     run = runner.fast("sc", adata_sc, "--n-clusters", 3)
     return ad.read_h5ad(run / "result.h5ad")
 

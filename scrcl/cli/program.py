@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
+_PROGRAMS = ("cellxgene", "loupe", "seurat", "spatialdata", "csv")
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """What ``scrcl NAME`` does."""
@@ -178,6 +181,26 @@ def _cut(args: argparse.Namespace) -> int | None:
     return told(outcome, args)
 
 
+def _add_export(parser: Parser) -> None:
+    parser.add_argument(
+        "folder", metavar="RUN", nargs="?", help="folder of the run, or its name (the newest)"
+    )
+    parser.add_argument("--to", required=True, choices=_PROGRAMS, help="program to write for")
+    parser.add_argument(
+        "--into", metavar="DIR", type=Path, help="new folder to write (RUN/export/PROGRAM)"
+    )
+    add_out(parser, "where runs are (./results)")
+    add_manners(parser)
+
+
+def _export(args: argparse.Namespace) -> None:
+    from scrcl.experiment import export_run  # noqa: PLC0415  (as above)
+
+    args.run, args.dataset = args.folder, None
+    with logging_to_stderr(quiet=args.quiet):
+        print(export_run(chosen_run(args), args.to, args.into, replace=args.overwrite))
+
+
 def _add_completion(parser: Parser) -> None:
     parser.add_argument("shell", choices=SHELLS)
 
@@ -209,6 +232,13 @@ COMMANDS: dict[str, Command] = {
         "clusters.csv, obs['scrcl_name'] of result.h5ad, and its report.",
         _add_rename,
         _rename,
+    ),
+    "export": Command(
+        "Write what a run found (by default the newest of single cells) for another program: an "
+        "h5ad for CELLxGENE, tables for Loupe Browser, files and the lines of R that read them for "
+        "Seurat, a SpatialData store, or plain tables.",
+        _add_export,
+        _export,
     ),
     "fetch": Command(
         "Download registered sets to the data folder. A download that was cut goes on where it "

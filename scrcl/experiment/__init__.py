@@ -6,6 +6,7 @@ the marker genes of a run, or of any grouping.
 
 from scrcl.experiment.cut import cut_run
 from scrcl.experiment.degs import MarkerQuestion, Markers, draw_markers, load_clustered
+from scrcl.experiment.export import FORMATS, export_run
 from scrcl.experiment.finish import Outcome
 from scrcl.experiment.inputs import InputSpec
 from scrcl.experiment.rename import rename_clusters
@@ -19,6 +20,7 @@ from scrcl.experiment.settings import (
 
 __all__ = [
     "DEFAULT_SEEDS",
+    "FORMATS",
     "PAPER_SEEDS",
     "Experiment",
     "InputSpec",
@@ -28,6 +30,7 @@ __all__ = [
     "choose_config",
     "cut_run",
     "draw_markers",
+    "export_run",
     "load_clustered",
     "rename_clusters",
     "run_experiment",

@@ -61,6 +61,8 @@ class Content:
     k: str
     """How the number of clusters came about, one or two sentences."""
     candidates: Table | None
+    said: list[str]
+    """What the tree says, in sentences; none where there is no tree."""
     evidence: Table | None
     """What speaks for each split; ``None`` where the clusters are no cut of a tree."""
     genes: Genes | None
@@ -112,6 +114,7 @@ def read_content(run: RunFolder) -> Content:
         clusters=_clusters(run, seed, cells, colors),
         k=k,
         candidates=candidates,
+        said=[str(sentence) for sentence in saved.get("evidence", ())],
         evidence=_evidence(run, seed, cells, colors),
         genes=genes,
         associations=[

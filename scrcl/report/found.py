@@ -49,7 +49,8 @@ def sentences(
     if n_out:
         told[0] = f"{told[0][:-1]}; {n_out:,} {noun} were left out."
     if len(sizes) > 1:
-        large, small = (_called(at, names) for at in (sizes.idxmax(), sizes.idxmin()))
+        ends = (sizes.argmax(), sizes.argmin())
+        large, small = (_called(int(sizes.index[int(at)]), names) for at in ends)
         share = sizes.max() / sizes.sum()
         told.append(
             f"The largest is {large} ({share:.0%} of all), the smallest {small} "
@@ -130,9 +131,10 @@ def _side(clusters: Sequence[int], colors: Mapping[str, str]) -> Cell:
 
 
 def _verdict(split: Mapping[str, object]) -> str:
-    if split["by_depth"]:
-        return "no: depth alone"
-    return "yes" if split["supported"] else "no"
+    answer = "yes" if split["supported"] else "no"
+    return (
+        f"{answer} ({split['explained']} alone tells them apart)" if split["explained"] else answer
+    )
 
 
 def _called(cluster: int, names: Mapping[str, str]) -> str:

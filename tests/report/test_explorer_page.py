@@ -10,7 +10,7 @@ from benchmarks.browser import CHROMIUM, chromium
 from benchmarks.explorer import fabricate, measure
 from scrcl.clustering import tree_of
 from scrcl.report import write_report
-from tests.report.explorer.conftest import made_up_cells
+from tests.report.made_up import made_up_cells
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 

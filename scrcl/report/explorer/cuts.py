@@ -126,7 +126,7 @@ def split_between(
         "node": tree.n_leaves + step,
         "sides": sides,
         "supported": bool(tree.supported[step]),
-        "by_depth": bool(tree.by_depth.iloc[step]),
+        "explained": str(tree.explained_by.iloc[step]),
         "distance": round(float(row["distance"]), 2),
         "null_distance": round(float(row["null_distance"]), 2),
         "mixing": round(float(row["mixing"]), 2),

@@ -263,15 +263,14 @@ class Explorer {
     const evidence = element("span", {}, `The evidence supports ${counted(supported, "cluster", "clusters")}. `);
     if (!split) return [evidence];
     const [left, right] = split.sides.map((side) => this.labelOf(side));
-    const verdict = split.by_depth
-      ? "Not supported: the cells' total counts alone tell the two apart."
-      : split.supported ? "Supported." : "Not supported.";
+    const verdict = split.supported ? "Supported." : "Not supported.";
     const parts = [
       evidence,
       `The last split is that of ${left} and ${right}. `,
       element("strong", {}, verdict),
       ` Distance ${split.distance} (one group cut in halves has ${split.null_distance}), mixing ${split.mixing}, ` +
         `${counted(split.n_genes, "gene differs", "genes differ")}.`,
+      split.explained ? ` Told apart by ${split.explained} alone.` : "",
     ];
     split.genes.forEach((genes, side) => {
       if (!genes.length) return;

@@ -1,54 +1,16 @@
 from pathlib import Path
 
-import anndata as ad
-import numpy as np
-import pandas as pd
 import pytest
 
-from benchmarks.explorer import fabricate
-from scrcl.datasets import simulated_cells
 from scrcl.results import RunFolder
-
-
-def made_up_cells(n_obs: int = 240) -> ad.AnnData:
-    """Cells of four types, one of them without a type, and columns of every kind."""
-    adata = simulated_cells(n_obs=n_obs, n_genes=60, n_types=4)
-    adata.obs["cell_type"] = adata.obs.pop("cell_type1").astype("category")
-    adata.obs.iloc[5, 0] = np.nan
-    adata.obs["donor"] = np.where(np.arange(n_obs) % 3, "a", "b")
-    adata.obs["age"] = np.linspace(0, 1, n_obs)
-    adata.obs["same"] = "one"
-    adata.obs["barcode"] = [f"bc{i}" for i in range(n_obs)]
-    return adata
+from tests.report.made_up import made_up_run, made_up_tissue
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
-    """A run of single cells with quality and a gene that was asked for."""
-    adata = made_up_cells()
-    folder = fabricate(tmp_path, adata, n_leaves=20)
-    quality = pd.DataFrame({"n_counts": np.asarray(adata.X.sum(1)).ravel(), "mitochondrial": 0.1})
-    quality.index = pd.Index(adata.obs_names, name="obs_name")
-    quality.to_csv(folder.path / "qc.csv")
-    return folder
+    return made_up_run(tmp_path)
 
 
 @pytest.fixture
 def tissue_run(tmp_path: Path) -> RunFolder:
-    """A run of two slices, one with an image; a spot has no position."""
-    adata = made_up_cells(120)
-    del adata.obs["donor"]  # which might be slices, too
-    adata.obs["slice"] = np.repeat(["first", "second"], 60)
-    row, column = np.divmod(np.arange(60), 10)
-    places = np.column_stack([np.tile(column, 2), np.tile(row, 2)]).astype(float)
-    places[7] = np.nan
-    adata.obsm["spatial"] = places
-    image = np.zeros((30, 40, 3), dtype=np.uint8)
-    image[..., 0] = 200
-    adata.uns["spatial"] = {
-        "second": {
-            "images": {"hires": image},
-            "scalefactors": {"tissue_hires_scalef": 3.0, "spot_diameter_fullres": 0.5},
-        }
-    }
-    return fabricate(tmp_path, adata, task="st", n_leaves=20)
+    return made_up_tissue(tmp_path)

@@ -124,10 +124,6 @@ def test_the_page_can_be_written_as_json_whatever_is_missing(run):
 
 
 def test_slices_lie_apart_on_their_images(tissue_run):
-    path = tissue_run.path / "env.json"
-    content = json.loads(path.read_text())
-    content["settings"]["slice_key"] = "slice"
-    path.write_text(json.dumps(content))
     found = explorer(tissue_run)
     assert found.data["noun"] == "spots"
     plane, tissue = found.data["planes"]

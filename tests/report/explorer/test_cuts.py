@@ -67,7 +67,7 @@ def test_a_split_is_told_with_its_sides_as_the_cut_numbers_them():
     assert second["supported"]
     assert third["sides"] == [1, 0]  # the left side is leaf 1, the second largest
     assert third["genes"] == [["L1"], ["R 1 (x)", "R2"]]
-    assert third["by_depth"]
+    assert (second["explained"], third["explained"]) == ("", "depth")
     assert not third["supported"]
     assert (third["distance"], third["node"]) == (5.5, 3)
 

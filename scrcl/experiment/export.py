@@ -1,0 +1,280 @@
+"""The result of a run in the formats of other programs."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, cast
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scipy.io
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from scrcl._keys import CLUSTERS, CONFIDENCE, EMBEDDING, LEAF, NAME, SCANPY_UMAP, SYMBOL, UMAP
+from scrcl._validate import InputError, check_one_of
+from scrcl.data.expression import count_matrix, group_labels, log_expression
+from scrcl.data.lazy import is_lazy
+from scrcl.data.read import read
+from scrcl.data.validate import spatial_coords
+from scrcl.pl.columns import category_colors
+from scrcl.pl.spatial import find_slices
+from scrcl.results import atomic_folder, storable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from scrcl.results import RunFolder
+
+_BARCODE = re.compile(r"(?<![A-Za-z])([ACGT]{14,})(-\d+)?(?![A-Za-z])")
+_READ_R = """\
+library(Seurat)  # in the folder of this file
+counts <- ReadMtx("matrix.mtx.gz", "barcodes.tsv.gz", "features.tsv.gz", feature.column = 1)
+object <- CreateSeuratObject({matrix}, meta.data = read.csv("metadata.csv", row.names = 1))
+"""
+_READ_UMAP_R = """\
+umap <- as.matrix(read.csv("umap.csv", row.names = 1))
+object[["umap"]] <- CreateDimReducObject(umap, key = "UMAP_", assay = "RNA")
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Result:
+    """What is exported."""
+
+    adata: ad.AnnData
+    features: str
+    tissue: bool
+    slice_key: str | None
+
+
+def export_run(
+    run: RunFolder, to: str, folder: Path | None = None, *, replace: bool = False
+) -> Path:
+    """Write what a run found for another program.
+
+    Parameters
+    ----------
+    run
+        A finished one.
+    to
+        ``"cellxgene"``: an ``.h5ad``; ``"loupe"``: tables that Loupe Browser imports; ``"seurat"``:
+        files, and the lines of R that read them; ``"spatialdata"``: a store with the clusters as a
+        table over the spots; ``"csv"``: tables.
+    folder
+        Where to; ``None``: ``export/<to>`` in that of the run. It appears when it is complete.
+    replace
+        Whether to replace a folder that is there.
+
+    Returns
+    -------
+    The folder.
+
+    Raises
+    ------
+    InputError
+        If the run is not finished, what the program needs is missing, or the folder is there
+        already or cannot be written.
+    """
+    check_one_of(to, "to", list(FORMATS))
+    folder = run.path / "export" / to if folder is None else folder
+    if not (run.path / "result.h5ad").is_file():
+        msg = f"export: got {run.path}, where no finished run is, wanted the folder of one."
+        raise InputError(msg)
+    if folder.exists() and not replace:
+        msg = f"export: got {folder}, which is there already. --overwrite replaces it."
+        raise InputError(msg)
+    adata = read(run.path / "result.h5ad")
+    if is_lazy(adata.X):
+        msg = (
+            f"export: got a matrix in {run.path} that does not fit into memory, wanted one that "
+            "does. Run this where there is more."
+        )
+        raise InputError(msg)
+    result = _Result(
+        adata=adata,
+        features=run.features,
+        tissue=run.path.parent.parent.name == "ST",
+        slice_key=run.settings.get("slice_key"),
+    )
+    with atomic_folder(folder, replace=replace) as part:
+        FORMATS[to](result, part)
+    return folder
+
+
+def _csv(result: _Result, folder: Path) -> None:
+    """Tables of the cells, one row each under the name of the cell."""
+    adata = result.adata
+    _table(adata.obs).to_csv(folder / "cells.csv")
+    for name, values, columns in _places(result):
+        frame = pd.DataFrame(values, index=_index(adata), columns=columns)
+        frame.to_csv(folder / f"{name}.csv", float_format="%.6g")
+    embedding = pd.DataFrame(np.asarray(adata.obsm[EMBEDDING]), index=_index(adata))
+    embedding.columns = [f"scrcl_{number}" for number in range(embedding.shape[1])]
+    embedding.to_csv(folder / "embedding.csv", float_format="%.6g")
+
+
+def _loupe(result: _Result, folder: Path) -> None:
+    """Clusters as categories, and the layout as a projection."""
+    obs = result.adata.obs
+    barcodes = _barcodes(result.adata.obs_names)
+    taken = obs[CLUSTERS].notna().to_numpy()
+    groups = {"scRCL": "Cluster " + obs[CLUSTERS].astype(str)}
+    if NAME in obs:
+        groups["scRCL name"] = obs[NAME].astype(object).fillna("unnamed")
+    table = pd.DataFrame(groups).set_axis(barcodes)[taken].rename_axis("Barcode")
+    table.to_csv(folder / "categories.csv")
+    for name, values, _ in _places(result):
+        there = np.isfinite(values).all(axis=1)
+        places = pd.DataFrame(
+            values[there, :2], index=barcodes[there], columns=["X Coordinate", "Y Coordinate"]
+        )
+        places.rename_axis("Barcode").to_csv(folder / f"{name}.csv", float_format="%.6g")
+
+
+def _seurat(result: _Result, folder: Path) -> None:
+    """Matrix, table of the cells and layout, and the lines of R that read them."""
+    adata = result.adata
+    try:
+        matrix, names = count_matrix(adata)
+        kind = "counts"
+    except InputError:  # log values: Seurat takes them as data
+        expression = log_expression(adata, features=result.features)
+        matrix, names = expression.X, expression.var_names
+        kind = "CreateAssay5Object(data = counts)"
+    _write_gz(folder / "features.tsv.gz", names)
+    _write_gz(folder / "barcodes.tsv.gz", adata.obs_names)
+    is_whole = kind == "counts" and np.array_equal(matrix.data, np.rint(matrix.data))
+    with gzip.open(folder / "matrix.mtx.gz", "wb", compresslevel=6) as file:
+        values = sp.coo_matrix(matrix.T)
+        scipy.io.mmwrite(cast("IO[bytes]", file), values.astype(np.int64) if is_whole else values)
+    _table(adata.obs).to_csv(folder / "metadata.csv")
+    lines = _READ_R.format(matrix=kind)
+    for name, xy, columns in _places(result):
+        frame = pd.DataFrame(xy, index=_index(adata), columns=columns)
+        frame.to_csv(folder / f"{name}.csv", float_format="%.6g")
+        lines += _READ_UMAP_R if name == "umap" else ""
+    (folder / "read.R").write_text(lines + f'Idents(object) <- "{CLUSTERS}"\n', encoding="utf-8")
+
+
+def _cellxgene(result: _Result, folder: Path) -> None:
+    """Log-normalised expression with categories, colours and layouts, as its explorer wants them."""
+    adata = result.adata
+    expression = log_expression(adata, features=result.features)
+    obs = _table(adata.obs)
+    uns: dict[str, Any] = {"title": "scRCL clusters"}
+    for key in map(str, obs):
+        is_number = pd.api.types.is_numeric_dtype(obs[key].dtype)
+        if (not is_number or obs[key].dtype.kind == "b") and obs[key].notna().any():
+            groups = group_labels(adata, key)
+            obs[key] = groups
+            colors = category_colors(adata, key, list(groups.categories))
+            uns[f"{key}_colors"] = np.array(list(colors.values()), dtype=np.str_)
+    var = expression.var.set_axis(pd.Index(expression.var[SYMBOL].astype(str)), axis=0)
+    layouts = {f"X_{name}": values[:, :2] for name, values, _ in _places(result)}
+    if not layouts:
+        msg = "cellxgene: got a result without a layout of the cells, wanted one. Run with figures."
+        raise InputError(msg)
+    written = ad.AnnData(
+        sp.csr_matrix(expression.X), obs=obs, var=var.drop(columns=SYMBOL), uns=uns, obsm=layouts
+    )
+    storable(written)[0].write_h5ad(folder / "cells.h5ad", compression="gzip")
+
+
+def _spatialdata(result: _Result, folder: Path) -> None:
+    """Spots as circles, with a table over them."""
+    if not result.tissue:
+        msg = (
+            "spatialdata: got a run of single cells, wanted one of a tissue. Export to csv instead."
+        )
+        raise InputError(msg)
+    try:
+        from spatialdata import SpatialData  # noqa: PLC0415  (an extra)
+        from spatialdata.models import ShapesModel, TableModel  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        msg = f"spatialdata: got no package {error.name}. Install it: pip install scrcl[spatial]."
+        raise InputError(msg) from error
+    adata = result.adata
+    places = spatial_coords(adata, result.slice_key)[:, :2]
+    there = np.isfinite(places).all(axis=1)
+    cells, places = adata[there].copy(), places[there]
+    diameter = find_slices(adata, result.slice_key, with_image=True)[0].diameter
+    cells.obs["spot"] = np.arange(cells.n_obs)
+    cells.obs["region"] = pd.Categorical(["spots"] * cells.n_obs)
+    table = TableModel.parse(
+        storable(cells)[0], region="spots", region_key="region", instance_key="spot"
+    )
+    spots = ShapesModel.parse(
+        places, geometry=0, radius=diameter / 2, index=cells.obs["spot"].to_numpy()
+    )
+    SpatialData(shapes={"spots": spots}, tables={"table": table}).write(folder / "spots.zarr")
+
+
+FORMATS: dict[str, Callable[[_Result, Path], None]] = {
+    "cellxgene": _cellxgene,
+    "loupe": _loupe,
+    "seurat": _seurat,
+    "spatialdata": _spatialdata,
+    "csv": _csv,
+}
+"""Name of a program to what writes for it."""
+
+
+def _places(result: _Result) -> list[tuple[str, NDArray[np.floating], list[str]]]:
+    """Layouts: what each is called, (n_obs, 2), and its columns."""
+    adata, found = result.adata, list[tuple[str, NDArray[np.floating], list[str]]]()
+    for key in (UMAP, SCANPY_UMAP):
+        if key in adata.obsm and not found:
+            found.append(("umap", np.asarray(adata.obsm[key])[:, :2], ["UMAP_1", "UMAP_2"]))
+    if result.tissue:
+        places = spatial_coords(adata, result.slice_key)[:, :2]
+        found.append(("spatial", places, ["x", "y"]))
+    return found
+
+
+def _table(obs: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of the cells, with what scrcl found first."""
+    own = [key for key in (CLUSTERS, NAME, CONFIDENCE) if key in obs]
+    others = [key for key in obs if key not in (*own, LEAF)]
+    return obs[[*own, *others]].rename_axis("cell")
+
+
+def _index(adata: ad.AnnData) -> pd.Index[str]:
+    names: pd.Index[str] = adata.obs_names.rename("cell")
+    return names
+
+
+def _barcodes(names: pd.Index) -> pd.Index:
+    """Barcodes as 10x writes them: letters, a dash and the number of the sample.
+
+    Raises
+    ------
+    InputError
+        If names hold none, or the same one twice.
+    """
+    found = [_BARCODE.search(str(name)) for name in names]
+    missing = [str(name) for name, match in zip(names, found, strict=True) if match is None]
+    if missing:
+        msg = (
+            f"loupe: got {len(missing):,} cells without a 10x barcode in their names, such as "
+            f"{missing[0]!r}, wanted AAACCTGAGAAACCAT-1 or the like. Export to csv instead."
+        )
+        raise InputError(msg)
+    barcodes = pd.Index([match[1] + (match[2] or "-1") for match in found if match is not None])
+    if barcodes.has_duplicates:
+        again = barcodes[barcodes.duplicated()][0]
+        msg = (
+            f"loupe: got the barcode {again} more than once, from several samples, wanted one with "
+            "the number of its sample behind it, as cellranger aggr writes them."
+        )
+        raise InputError(msg)
+    return barcodes
+
+
+def _write_gz(path: Path, lines: pd.Index) -> None:
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)
