@@ -209,3 +209,11 @@ def test_runs_that_cannot_be_exported_are_refused(run, monkeypatch):
     (run.path / "result.h5ad").unlink()
     with pytest.raises(InputError, match="no finished run"):
         export_run(run, "csv")
+
+
+def test_a_run_without_expression_has_tables_only(run, result):
+    result.X = None
+    result.write_h5ad(run.path / "result.h5ad")
+    with pytest.raises(InputError, match="Export to csv instead"):
+        export_run(run, "seurat")
+    assert (export_run(run, "csv") / "cells.csv").is_file()

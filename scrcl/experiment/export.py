@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from scrcl.results import RunFolder
 
 _BARCODE = re.compile(r"(?<![A-Za-z])([ACGT]{14,})(-\d+)?(?![A-Za-z])")
+_OF_GENES = ("cellxgene", "seurat")
 _READ_R = """\
 library(Seurat)  # in the folder of this file
 counts <- ReadMtx("matrix.mtx.gz", "barcodes.tsv.gz", "features.tsv.gz", feature.column = 1)
@@ -88,6 +89,8 @@ def export_run(
     if folder.exists() and not replace:
         msg = f"export: got {folder}, which is there already. --overwrite replaces it."
         raise InputError(msg)
+    if to in _OF_GENES:
+        run.check_expression("Export to csv instead.")
     adata = read(run.path / "result.h5ad")
     if is_lazy(adata.X):
         msg = (
