@@ -91,7 +91,8 @@ def export_run(
         raise InputError(msg)
     if to in _OF_GENES:
         run.check_expression("Export to csv instead.")
-    adata = read(run.path / "result.h5ad")
+    path = run.path / "result.h5ad"
+    adata = read(path) if run.has_expression else ad.read_h5ad(path)
     if is_lazy(adata.X):
         msg = (
             f"export: got a matrix in {run.path} that does not fit into memory, wanted one that "
