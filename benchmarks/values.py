@@ -1,11 +1,12 @@
-"""Does scrcl know what a matrix holds? Real data, and what people do to them before they store them.
+r"""Does scrcl know what a matrix holds? Real data, and what people do to them before they store them.
 
-    python -m benchmarks.values ../shared/data ../shared/cases --out docs/benchmarks/values.csv
+    python -m benchmarks.values ../shared/data ../shared/cases --out docs/benchmarks/values.csv \
+        --page docs/values.md
 
 Every ``.h5ad`` below the folders whose ``X`` (or else a matrix beside it) holds counts goes through
-each transformation below; what is concluded of the result is compared with the truth. A table of
-truth x conclusion is printed, and every answer is written to the file: ``right``, ``asked`` (refused,
-although it could be used), ``said`` (not told, and said so) or ``WRONG`` (a silent mistake).
+each transformation below; what is concluded of the result is compared with the truth: ``right``,
+``asked`` (refused, although it could be used), ``doubted`` (something else, and it is said that there
+is little to tell it by) or ``WRONG`` (a silent mistake). The tables count these.
 """
 
 from __future__ import annotations
@@ -32,8 +33,31 @@ CSR: TypeAlias = sp.csr_matrix
 Rng: TypeAlias = np.random.Generator
 
 REFUSED = "refused"
-MAX_CELLS = 3_000
+MAX_CELLS = 500
+MIN_CELLS, MIN_GENES = 50, 10
 N_PANEL = 50
+AS_THEY_ARE = {"FetalLiver_GSE87795_log": "log2", "Xin_sub_log": "log2", "Yan_rpkm": "linear"}
+"""Sets without counts, and what they are."""
+JUDGED = ["right", "asked", "doubted", "WRONG"]
+PAGE = """# What the numbers of a matrix tell
+
+{n_sets} real and simulated sets with counts, each through {n_kinds} transformations that people's files have gone
+through ({n_cells:,} cells at most; those of two names are two kinds of values in one matrix), and {n_as_they_are} sets as
+they are
+(`python -m benchmarks.values FOLDERS --out docs/benchmarks/values.csv --page docs/values.md`).
+Nothing but the numbers is given: no name of a layer, no history. `right` of {n}: {right} ({right_share:.1%});
+`asked`, what could be used but is refused: {asked} ({asked_share:.1%}); `doubted`, something else is
+concluded, and the line says that there is little to tell it by: {doubted} ({doubted_share:.1%}); `wrong`, without a
+word: {wrong}.
+
+## Truth and conclusion
+
+{crossed}
+
+## Each transformation
+
+{kinds}
+"""
 
 
 def normalised(X: CSR, total: float | None) -> CSR:
@@ -119,6 +143,7 @@ def transformed(X: CSR, rng: Rng) -> Iterator[tuple[str, str, CSR | np.ndarray]]
     soup, own = corrected(X, rng), native(X, rng)
     log = each(ten, np.log1p)
     few = thinned(X, rng)
+    factors = sp.diags(rng.lognormal(0, 0.3, X.shape[0])) @ normalised(X, None)  # of scran's kind
     whole = {
         "counts": ("counts", X),
         "counts, from logs": ("counts", each(each(X, np.log1p).astype(np.float32), np.expm1)),
@@ -126,6 +151,7 @@ def transformed(X: CSR, rng: Rng) -> Iterator[tuple[str, str, CSR | np.ndarray]]
         "log1p at the median": ("log", each(normalised(X, None), np.log1p)),
         "log1p of CPM": ("log", each(normalised(X, 1e6), np.log1p)),
         "log1p of counts": ("log", each(X, np.log1p)),
+        "log2 by size factors": ("log2", each(factors, log2)),
         "log1p, 3 decimals": ("log", each(log, lambda v: np.round(v, 3))),
         "log2 at 10,000": ("log2", each(ten, log2)),
         "log10 at 10,000": ("log10", each(ten, log10)),
@@ -171,82 +197,127 @@ def transformed(X: CSR, rng: Rng) -> Iterator[tuple[str, str, CSR | np.ndarray]]
         yield name, REFUSED, sp.vstack([first[:half], second[half:]], format="csr")
 
 
-def concluded(matrix: CSR | np.ndarray) -> tuple[str, str]:
-    """Return what scrcl says: the kind (``asked`` and ``refused`` are such), and its line."""
-    matrix = matrix.astype(np.float32)
+def concluded(matrix: CSR | np.ndarray) -> tuple[str, bool, str]:
+    """Return what scrcl says: the kind (``asked``: how to answer is said), if in doubt, its line."""
     try:
-        found = find_values(ad.AnnData(matrix))
+        found = find_values(ad.AnnData(matrix.astype(np.float32)))
     except InputError as error:
-        return "asked" if "--values" in str(error) else REFUSED, str(error)
+        return "asked" if "--values" in str(error) else REFUSED, False, str(error)
     base = found.about.base
-    return found.kind if base == np.e else f"{found.kind}{base:g}", found.line
+    kind = found.kind if base == np.e else f"{found.kind}{base:g}"
+    return kind, found.about.thin, found.line
 
 
-def judge(truth: str, said: str, line: str) -> str:
+def judge(truth: str, said: str, *, in_doubt: bool) -> str:
     """Judge a conclusion."""
     if said in {"asked", REFUSED}:
         return "right" if truth == REFUSED else "asked"
     if said == truth:
         return "right"
-    # What the numbers cannot tell, and the line says so: values with decimals that are treated alike,
-    # and the base of logarithms, a factor.
-    told = {("counts", "linear"): "corrected counts", ("log2", "log"): "taken as natural"}
-    return "said" if (truth, said) in told and told[truth, said] in line else "WRONG"
+    return "doubted" if in_doubt else "WRONG"
 
 
-def counts_of(path: Path) -> CSR | None:
-    """Read the counts, of X or .raw; ``None`` if there are none."""
-    adata = ad.read_h5ad(path)
+def counts_of(adata: ad.AnnData) -> CSR | None:
+    """Take the counts of some cells, of X or .raw; ``None`` if there are none."""
     raw = [] if adata.raw is None else [adata.raw.X]
     for matrix in (adata.X, *raw):
         X = sp.csr_matrix(matrix, dtype=np.float64)
         if X.nnz and X.data.min() >= 0 and np.array_equal(X.data, np.rint(X.data)):
             rows = np.sort(np.random.default_rng(0).permutation(X.shape[0])[:MAX_CELLS])
             X = X[rows]
-            return X[X.getnnz(1) > 0]
+            X = X[X.getnnz(1) > 0]
+            are_equal = len(np.unique(X[:MIN_CELLS].toarray(), axis=0)) == 1
+            return None if are_equal or X.shape[0] < MIN_CELLS or X.shape[1] < MIN_GENES else X
     return None
 
 
+def look_at(path: Path) -> Iterator[dict[str, str]]:
+    """Judge what is concluded of a file: of each transformation, if there are counts."""
+    adata = ad.read_h5ad(path)
+    X = counts_of(adata)
+    if path.stem in AS_THEY_ARE:
+        cases = iter([("as it is", AS_THEY_ARE[path.stem], adata.X)])
+    else:
+        cases = iter(()) if X is None else transformed(X, np.random.default_rng(0))
+    for name, truth, matrix in cases:
+        said, in_doubt, line = concluded(matrix)
+        judged = judge(truth, said, in_doubt=in_doubt)
+        yield {
+            "data": path.stem,
+            "values": name,
+            "truth": truth,
+            "said": said,
+            "judged": judged,
+            "line": line,
+        }
+
+
+def by_kind(table: pd.DataFrame) -> pd.DataFrame:
+    """Count conclusions and judgements of each transformation."""
+    keys = [table["values"], table["truth"]]
+    judged = pd.crosstab(keys, table["judged"]).reindex(columns=JUDGED, fill_value=0)
+    counted = judged.join(pd.crosstab(keys, table["said"]).add_prefix("said "))
+    order = pd.MultiIndex.from_frame(table[["values", "truth"]]).unique()
+    return counted.reindex(order).reset_index()
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Write a table as Markdown."""
+    rows = [list(map(str, table.columns)), ["---"] * table.shape[1], *table.astype(str).to_numpy()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def page_of(table: pd.DataFrame) -> str:
+    """Return the page of the documentation that shows the tables."""
+    counted = table["judged"].value_counts().reindex(JUDGED, fill_value=0)
+    share = counted / len(table)
+    is_whole = table["values"] != "as it is"
+    crossed = pd.crosstab(table["truth"], table["said"]).reset_index()
+    return PAGE.format(
+        n=len(table),
+        n_sets=table.loc[is_whole, "data"].nunique(),
+        n_kinds=table.loc[is_whole, "values"].nunique(),
+        n_as_they_are=int((~is_whole).sum()),
+        n_cells=MAX_CELLS,
+        right=counted["right"],
+        right_share=share["right"],
+        asked=counted["asked"],
+        asked_share=share["asked"],
+        doubted=counted["doubted"],
+        doubted_share=share["doubted"],
+        wrong=counted["WRONG"],
+        crossed=markdown(crossed.rename(columns={"truth": "truth / concluded"})),
+        kinds=markdown(by_kind(table)[["values", "truth", *JUDGED]]),
+    )
+
+
 def main() -> None:
-    """Run all and write the table."""
+    """Run all and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--min-cells", type=int, default=50, help="smaller sets are left out (50)")
+    parser.add_argument("--out", type=Path, help="conclusions of each transformation, counted")
+    parser.add_argument("--page", type=Path, help="page of the documentation to write")
+    parser.add_argument("--all", type=Path, help="each answer")
     args = parser.parse_args()
     logging.disable(logging.WARNING)
     warnings.filterwarnings("ignore", category=UserWarning)
     rows = []
     for path in sorted(path for folder in args.folders for path in folder.rglob("*.h5ad")):
-        X = counts_of(path)
-        if X is None or X.shape[0] < args.min_cells or X.shape[1] < 10:
-            continue
-        for name, truth, matrix in transformed(X, np.random.default_rng(0)):
-            said, line = concluded(matrix)
-            judged = judge(truth, said, line)
-            rows.append(
-                {
-                    "data": path.stem,
-                    "values": name,
-                    "truth": truth,
-                    "said": said,
-                    "judged": judged,
-                    "line": line,
-                }
-            )
-            if judged in {"WRONG", "asked"}:
-                sys.stdout.write(
-                    f"{judged:6} {path.stem:20} {name:32} {truth:8} {said:8} {line[:150]}\n"
-                )
+        for row in look_at(path):
+            rows.append(row)
+            if row["judged"] != "right":
+                cells = f"{row['data']:20} {row['values']:32} {row['truth']:8} {row['said']:8}"
+                sys.stdout.write(f"{row['judged']:7} {cells} {row['line'][:150]}\n")
+                sys.stdout.flush()
     table = pd.DataFrame(rows)
     sys.stdout.write(f"{pd.crosstab(table['truth'], table['said']).to_string()}\n")
     sys.stdout.write(f"{table['judged'].value_counts().to_string()}\n")
     if args.out:
-        by_kind = pd.crosstab([table["values"], table["truth"]], table["said"])
-        by_kind["wrong"] = table.groupby(["values", "truth"])["judged"].apply(
-            lambda j: (j == "WRONG").sum()
-        )
-        by_kind.to_csv(args.out)
+        by_kind(table).to_csv(args.out, index=False)
+    if args.all:
+        table.to_csv(args.all, index=False)
+    if args.page:
+        args.page.write_text(page_of(table), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from typing import (
 
 import yaml
 
+from scrcl._text import counted
 from scrcl._validate import InputError, check_one_of, check_range
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _bounded(number: Any, bound: Bound, name: str) -> object:
 
 def _coerce_tuple(value: object, hints: tuple[Any, ...], name: str) -> tuple[object, ...]:
     if not isinstance(value, list | tuple) or len(value) != len(hints):
-        raise _refusal(value, f"a list of {len(hints)} values", name)
+        raise _refusal(value, f"a list of {counted(len(hints), 'values')}", name)
     return tuple(
         coerce(item, hint, f"{name}[{i}]")
         for i, (item, hint) in enumerate(zip(value, hints, strict=True))

@@ -20,6 +20,7 @@ from sklearn.metrics import (
 )
 from sklearn.metrics.cluster import contingency_matrix
 
+from scrcl._text import counted
 from scrcl._validate import InputError
 from scrcl.data.spatial import nearest_spots
 
@@ -67,12 +68,12 @@ def score(y_true: ArrayLike, y_pred: ArrayLike) -> Scores:
     truth, predicted = _codes(y_true), _codes(y_pred)
     if len(truth) != len(predicted):
         msg = (
-            f"labels: got {len(truth)} for {len(predicted)} cells, wanted as many. "
+            f"labels: got {len(truth)} for {counted(len(predicted), 'cells')}, wanted as many. "
             "Join labels and clusters by cell name."
         )
         raise InputError(msg)
     if (predicted < 0).any():
-        msg = f"clusters: got {int((predicted < 0).sum())} cells without one, wanted none."
+        msg = f"clusters: got {counted((predicted < 0).sum(), 'cells')} without one, wanted none."
         raise InputError(msg)
     labelled = truth >= 0
     if not labelled.any():
@@ -112,7 +113,7 @@ def adjusted_rand_index(first: ArrayLike, second: ArrayLike) -> float:
     sizes, missing = [len(part) for part in codes], sum(int((part < 0).sum()) for part in codes)
     if sizes[0] != sizes[1] or sizes[0] == 0 or missing:
         msg = (
-            f"partitions: got {sizes[0]} and {sizes[1]} cells, {missing} of them without a cluster, "
+            f"partitions: got {sizes[0]} and {counted(sizes[1], 'cells')}, {missing} of them without a cluster, "
             "wanted the same cells twice, a cluster for each. Compare the cells that both have."
         )
         raise InputError(msg)
@@ -204,13 +205,13 @@ def _codes_and_coords(
     codes, table = _codes(labels), np.asarray(coords, dtype=np.float64)
     if len(codes) < 2 or (codes < 0).any():
         msg = (
-            f"domains: got {len(codes)} spots, {int((codes < 0).sum())} of them without a domain, "
+            f"domains: got {counted(len(codes), 'spots')}, {int((codes < 0).sum())} of them without a domain, "
             "wanted at least 2 spots and a domain for each."
         )
         raise InputError(msg)
     if table.ndim != 2 or len(table) != len(codes):
         msg = (
-            f"positions: got shape {table.shape} for {len(codes)} spots, wanted one row for each. "
+            f"positions: got shape {table.shape} for {counted(len(codes), 'spots')}, wanted one row for each. "
             "Take both from the same slice."
         )
         raise InputError(msg)

@@ -126,8 +126,8 @@ def test_a_folder_that_is_not_visium_is_refused(runner: Runner) -> None:
         pytest.param(lambda a: a[:, :0], "got 45 cells x 0 genes", id="no genes"),
         pytest.param(lambda a: with_x(0 * dense(a))(a), "none has a count", id="only zeros"),
         pytest.param(poisoned(-1.0), "got negative counts", id="negative"),
-        pytest.param(poisoned(np.nan), "1 values that are NaN or infinite", id="NaN"),
-        pytest.param(poisoned(np.inf), "1 values that are NaN or infinite", id="infinite"),
+        pytest.param(poisoned(np.nan), "1 value NaN or infinite", id="NaN"),
+        pytest.param(poisoned(np.inf), "1 value NaN or infinite", id="infinite"),
     ],
 )
 def test_values_that_are_no_expression_are_refused(
@@ -190,8 +190,8 @@ def test_duplicate_names_are_made_unique_with_a_note(runner: Runner, adata_sc: a
 
     error = passed(runner, adata)
 
-    assert "1 duplicate cell names ('twin', ...) were made unique" in error
-    assert "1 duplicate gene names ('ACTB', ...) were made unique" in error
+    assert "1 duplicate cell name ('twin', ...) made unique" in error
+    assert "1 duplicate gene name ('ACTB', ...) made unique" in error
     table = pd.read_csv(runner.run_of("sc") / "seed_0" / "clusters.csv")
     assert table["obs_name"].is_unique
 
@@ -211,7 +211,7 @@ def test_cells_without_counts_stay_in_the_tables_without_a_cluster(
 
     error = passed(runner, with_x(X)(adata_sc))
 
-    assert "2 cells without a count take no part and get no cluster" in error
+    assert "left out, without a cluster: 2 cells without a count" in error
     table = pd.read_csv(runner.run_of("sc") / "seed_0" / "clusters.csv", index_col="obs_name")
     assert len(table) == 45
     assert table.index[table["cluster"].isna()].tolist() == ["cell2", "cell7"]
@@ -223,7 +223,7 @@ def test_cells_without_counts_stay_in_the_tables_without_a_cluster(
     ("setting", "expected"),
     [
         pytest.param("n_neighbors=100", "n_neighbors is 100 but there are 45", id="k"),
-        pytest.param("n_hvg=5000", "n_hvg is 5,000 but there are 60 genes", id="n_hvg"),
+        pytest.param("n_hvg=5000", "all 60 genes used: n_hvg is 5,000", id="n_hvg"),
     ],
 )
 def test_more_than_there_is_means_all_with_a_note(
@@ -361,14 +361,14 @@ def test_spots_in_one_place_are_no_obstacle(runner: Runner, adata_st: ad.AnnData
 
     error = passed(runner, adata_st, "--set", "n_neighbors=4", script="st")
 
-    assert "3 spots lie where another one does" in error
+    assert "3 spots in the place of another one" in error
 
 
 @pytest.mark.parametrize(
     ("column", "expected"),
     [
         pytest.param(None, "got no column 'slide'", id="absent"),
-        pytest.param(["a"] * 35 + [None], "1 cells without a value", id="incomplete"),
+        pytest.param(["a"] * 35 + [None], "1 cell without a value", id="incomplete"),
     ],
 )
 def test_a_slice_column_must_put_every_spot_on_a_slice(

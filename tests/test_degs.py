@@ -108,7 +108,7 @@ def test_cells_without_a_cluster_are_left_out_with_a_note(runner: Runner, run: P
     table["cluster"] = table["cluster"].astype("Int64").where(table.index != 4)
     table.to_csv(path, index=False)
 
-    assert "1 cells without a group" in degs(runner)[1]
+    assert "1 cell without a group" in degs(runner)[1]
 
 
 def test_small_clusters_and_clusters_without_markers_are_reported(

@@ -63,7 +63,7 @@ def test_antibodies_are_left_out_unless_asked_for(runner, adata_sc):
         "sc", "--input", path, "--config", runner.config, "--n-clusters", 3, "--no-report"
     )
     assert code == 0, said
-    assert "60 genes take part; 2 antibodies are left out" in said
+    assert "60 genes used, 2 antibodies left out" in said
     assert "60 genes" in out
     path = runner.save(mixed[:, -2:].copy(), "antibodies")
     code, _, said = runner(

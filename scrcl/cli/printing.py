@@ -6,6 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING
 
+from scrcl._text import counted
 from scrcl.datasets import DATASETS
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def closing_table(outcome: Outcome) -> str:
     run = outcome.run
     left_out = f", {outcome.n_left_out:,} left out" if outcome.n_left_out else ""
     title = (
-        f"{run.dataset}, {run.name}: {outcome.n_obs:,} cells{left_out}, {outcome.n_genes:,} genes, "
+        f"{run.dataset}, {run.name}: {counted(outcome.n_obs, 'cells')}{left_out}, "
+        f"{counted(outcome.n_genes, 'genes')}, "
         f"seeds {', '.join(map(str, outcome.seeds))}"
     )
     header = ["protocol", *_SCORES.values(), "ARI between seeds"]

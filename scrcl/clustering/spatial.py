@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scrcl._text import counted
 from scrcl._validate import InputError, check_range
 from scrcl.data.spatial import nearest_spots
 
@@ -45,8 +46,8 @@ def majority_vote(
     groups = np.zeros(len(codes)) if slices is None else np.asarray(slices)
     if not len(codes) == len(positions) == len(groups):
         msg = (
-            f"majority vote: got {len(codes)} labels, {len(positions)} positions and "
-            f"{len(groups)} slice names, wanted as many of each. Take all from the same spots."
+            f"majority vote: got {counted(len(codes), 'labels')}, {counted(len(positions), 'positions')} and "
+            f"{counted(len(groups), 'names')} of slices, wanted as many of each. Take all from the same spots."
         )
         raise InputError(msg)
     check_range(n_neighbors, "n_neighbors", 0, hint="0 switches the vote off.")

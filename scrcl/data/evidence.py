@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from scrcl._text import counted
 from scrcl._validate import InputError
-from scrcl.data.look import MAX_LOG, UNDO, look_at
+from scrcl.data.look import MAX_LOG, SHAPE, UNDO, look_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,9 +38,15 @@ _FIRM, _AHEAD = 0.95, 0.1
 _SPIKE = 0.1  # share of rows of one total from which on it is no accident
 _SOME, _MIN_ROWS = 0.005, 3  # the same for rows of another kind: their share and number
 _MIXED_TOTALS = 3.0
-_LARGEST_TOTAL = 2e7  # of a cell: more than is sequenced, and than any normalisation makes
+_MAX_PARTS = 6  # genes among which a read is shared
+_MIN_ZEROS = 5  # of a row, from which on some 1 is to be expected, too
+_LEAST_WHOLE = 1e3  # rows of few counts often have the same total by accident
+_LEAST_TOTAL, _LARGEST_TOTAL = 0.5, 2e7  # proportions; more than is sequenced, and than is made
 _N_TOP = 20  # genes with the largest means
 _GAP = 5.0  # between the largest values of rows of logarithms and of linear ones
+_LEAST_BINS = 5
+_MOSTLY_WHOLE = 0.3  # share of whole numbers in a row
+_FRACTIONS = "counts, some with decimals, as where reads are shared among genes"
 _NAMES: dict[Kind, str] = {"log": "logarithms", "linear": "linear values"}
 
 
@@ -124,7 +131,7 @@ def conclude(X: Any, *, hint: Kind | None = None, base: float | None = None) -> 
     look = look_at(X)
     if look.n_bad:
         msg = (
-            f"got {look.n_bad:,} values that are NaN or infinite, wanted finite numbers. "
+            f"got {counted(look.n_bad, 'values')} NaN or infinite, wanted finite numbers. "
             "Set them to 0 or drop their cells or genes first."
         )
         raise InputError(msg)
@@ -141,14 +148,19 @@ def _of(look: Look, *, hint: Kind | None, base: float | None) -> Conclusion:
         text = "no zero, and in each cell the smallest value again and again, as if shifted"
         return Conclusion(kind=None, text=text, open=True)
     base = base or _base(look)
-    return _by_structure(look) or _scaled(look) or _by_shape(look, hint=hint, base=base)
+    return (
+        _by_structure(look)
+        or _scaled(look)
+        or _with_fractions(look)
+        or _by_shape(look, hint=hint, base=base)
+    )
 
 
 def _negative(look: Look) -> Conclusion:
     if look.is_whole.all():
         text = (
-            f"negative counts ({look.n_negative:,} whole numbers below 0, down to {look.low:,.0f}), "
-            "as where numbers went over the end of their type or too much was subtracted"
+            f"negative counts ({counted(look.n_negative, 'numbers')} below 0, down to "
+            f"{look.low:,.0f}), as where numbers went over the end of their type or too much was subtracted"
         )
         advice = (
             "Write the counts anew with a type that holds them, or take those before correction."
@@ -166,12 +178,25 @@ def _whole(look: Look) -> Conclusion:
         text = "counts (only 0 and 1)" if look.high else "counts (nothing but zeros)"
         return Conclusion(kind="counts", text=text)
     totals = look.totals[look.totals > 0]
-    # Cells that were brought to the same number of counts have it exactly.
-    if len(totals) >= 10 and np.ptp(totals) and _spike(totals, 5 * _SAME_TOTAL).mean() >= _FIRM:
+    if mixed := _whole_of_two_kinds(look):
+        return mixed
+    # Cells that were brought to the same number of counts have it exactly, rounded ones nearly.
+    are_same = np.unique(totals, return_counts=True)[1].max() > 0.5 * len(totals)
+    if len(totals) >= 10 and not are_same and _spike(totals, 5 * _SAME_TOTAL).mean() >= _FIRM:
         total = float(np.median(totals))
         text = f"values per {_number(total)}, rounded"
         return Conclusion(kind="linear", text=text, total=total)
-    is_sparse = look.n_positive < 0.5 * len(look.is_whole) * len(look.gene_sums)
+    return _no_counts(look) or Conclusion(kind="counts", text="counts (whole numbers)")
+
+
+def _no_counts(look: Look) -> Conclusion | None:
+    """Know whole numbers that are none by which of them there are."""
+    if _are_ranks(look):
+        text = f"whole numbers up to {look.high:,.0f} in nearly every cell, as ranks or bins"
+        return Conclusion(kind=None, text=text, open=True)
+    n_values = len(look.is_whole) * len(look.gene_sums)
+    n_zeros = n_values - look.n_positive
+    is_sparse = n_zeros > max(0.1 * n_values, _MIN_ZEROS * len(look.is_whole))
     without_one = 1 - look.has_one[look.totals > 0].mean() if is_sparse else 0.0
     if look.high > MAX_LOG and without_one > 0.9 and look.n_positive >= 100:
         text = "whole numbers, but hardly a 1, as rounded linear values"
@@ -181,7 +206,29 @@ def _whole(look: Look) -> Conclusion:
             f"whole numbers up to {look.high:.0f} that vary less than counts, as rounded logarithms"
         )
         return Conclusion(kind=None, text=text, open=True)
-    return Conclusion(kind="counts", text="counts (whole numbers)")
+    return None
+
+
+def _whole_of_two_kinds(look: Look) -> Conclusion | None:
+    """Find rows of one large total and hardly a 1 beside others: no counts, even if made fewer."""
+    same = _spike(np.where(look.totals > _LEAST_WHOLE, look.totals, np.nan))
+    others = ~same & (look.totals > 0)
+    if min(same.sum(), others.sum()) < _SPIKE * len(same):
+        return None
+    if look.has_one[same].mean() > 0.1 or look.has_one[others].mean() < 0.5:
+        return None
+    total = float(np.median(look.totals[same]))
+    return _mixed(look, {}, whole=others, same=(f"values per {_number(total)}, rounded", same))
+
+
+def _are_ranks(look: Look) -> bool:
+    """Tell them by the largest value, which is the same in all cells, as counts have it if small."""
+    n_vars = len(look.gene_sums)
+    all_ranks = [n_vars * (n_vars - 1) / 2, n_vars * (n_vars + 1) / 2]
+    has_most = look.largest == look.high
+    if len(has_most) < 10 or look.high < _LEAST_BINS or has_most.mean() < _FIRM:
+        return False
+    return bool(np.ptp(look.totals) > 0 or look.totals[0] in all_ranks)
 
 
 def _are_rounded_logs(look: Look, without_one: float) -> bool:
@@ -207,7 +254,10 @@ def _mean_and_fano(look: Look, n_rows: int) -> tuple[Array, Array]:
 def _by_structure(look: Look) -> Conclusion | None:
     """Conclude from multiples of a count in each row, and from equal sums of the rows."""
     found = [_multiples(look.smallest, undo) for undo in UNDO]
-    alike = [_spike(look.sums[:, i]) for i in range(len(UNDO))]
+    is_total = (look.sums > _LEAST_TOTAL) & (look.sums < _LARGEST_TOTAL)
+    alike = [_spike(sums) for sums in np.where(is_total, look.sums, np.nan).T]
+    if several := _several_spikes(alike):
+        return _mixed(look, several)
     best = int(np.argmax([multiples.speak.sum() for multiples in found]))
     speak = found[best].speak
     chosen: int | None = best
@@ -216,10 +266,8 @@ def _by_structure(look: Look) -> Conclusion | None:
             return mixed
         if speak.sum() < 0.5 * found[best].could_speak.sum():
             return None
-    elif several := _several_spikes(alike):
-        return _mixed(look, several)
     else:
-        chosen = _by_pairs(found, alike)
+        chosen = _by_pairs(found, alike, look.sums)
     if chosen is None:
         return None
     return _structured(look, chosen, found[chosen], alike[chosen])
@@ -262,11 +310,14 @@ def _multiples(smallest: Array, undo: Undo) -> _Multiples:
         values = undo.inverse(smallest)
         relative = _rounding(smallest) * undo.slope(smallest) / values
         ratios = values / values[:, :1]
+        # Whole numbers are multiples of 1 before all else: they do not speak for roots or logarithms.
+        may_speak = np.full(values.shape, undo.kind == "linear") | (smallest != np.rint(smallest))
         errors = ratios * (relative + relative[:, :1])
         for divisor in _DIVISORS:
             multiples, allowed = ratios * divisor, errors * divisor
             usable = (multiples <= _MAX_MULTIPLE) & (allowed < _MAX_ERROR)
             usable[:, 0] = False
+            usable &= may_speak
             usable &= ratios > 1 + 4 * errors  # the same count, otherwise rounded
             allowed = np.maximum(_MULTIPLE, allowed)
             is_hit = np.abs(multiples - np.rint(multiples)) <= allowed
@@ -296,7 +347,7 @@ def _rounding(smallest: Array) -> Array:
     return smallest * 2.0**-23
 
 
-def _by_pairs(found: list[_Multiples], alike: list[NDArray[np.bool_]]) -> int | None:
+def _by_pairs(found: list[_Multiples], alike: list[NDArray[np.bool_]], sums: Array) -> int | None:
     """Choose where rows have too few values each to speak for themselves, or none that tell."""
     tried = np.array([multiples.tried.sum() for multiples in found])
     hits = np.array([multiples.hits.sum() for multiples in found])
@@ -305,7 +356,14 @@ def _by_pairs(found: list[_Multiples], alike: list[NDArray[np.bool_]]) -> int | 
     if share.max() >= _FIRM:
         close = np.flatnonzero(share > share.max() - _AHEAD)
         return int(close[np.argmax(same[close] >= _FIRM)])
-    return int(np.argmax(same)) if same.max() >= _FIRM else None
+    if same.max() < _FIRM:
+        return None
+    # Logarithms of values far below 1 are nearly these values: one of both is equal to the last digit.
+    spread = [
+        np.ptp(np.log(sums[rows, i])) if share >= _FIRM else np.inf
+        for i, (rows, share) in enumerate(zip(alike, same, strict=True))
+    ]
+    return int(np.argmin(spread))
 
 
 def _structured(
@@ -320,9 +378,12 @@ def _structured(
     unit = float(units[0]) if total is None and units.size > 1 and _spike(units).all() else None
     if undo.kind == "linear" and unit is not None and unit < 1:
         return Conclusion(kind="counts", text=f"counts in steps of {unit:.3g}")
-    if mixed := _unexplained(look, undo, total):
-        return mixed
-    if total is None and (mixed := _two_totals(look, undo, what, sums)):
+    if undo.kind == "linear" and total is None and units.size and _are_fractions(units):
+        return Conclusion(kind="counts", text=_FRACTIONS)
+    mixed = _unexplained(look, undo, total) or _one_total_and_none(look, undo, multiples, alike)
+    if mixed is None and total is None:
+        mixed = _two_totals(look, undo, what, sums)
+    if mixed is not None:
         return mixed
     if unit is not None and abs(unit - 1) < 0.01:
         of = "counts as they are, not brought to one total"
@@ -330,11 +391,28 @@ def _structured(
         of = f"{what}, each cell divided by a number of its own"
     else:
         of = f"{what} per {_number(total)}"
-    if undo.kind != "log":
-        text = of if undo.kind == "linear" else f"{undo.name} of {of}"
-        return Conclusion(kind=undo.kind, text=text, total=total)
-    text = f"{undo.name} of {of}{', natural log' if undo.base == math.e else ''}"
-    return Conclusion(kind="log", text=text, base=undo.base, total=total)
+    text = of if undo.kind == "linear" else f"{undo.name} of {of}"
+    natural = ", natural log" if undo.kind == "log" and undo.base == math.e else ""
+    return Conclusion(kind=undo.kind, text=text + natural, base=undo.base, total=total)
+
+
+def _are_fractions(units: Array) -> bool:
+    """Tell whether 1 is a few units in nearly all rows."""
+    parts = np.rint(1 / units)
+    is_part = (parts >= 1) & (parts <= _MAX_PARTS) & (np.abs(parts * units - 1) < 0.01)
+    return bool(is_part.mean() >= _FIRM)
+
+
+def _one_total_and_none(
+    look: Look, undo: Undo, multiples: _Multiples, alike: NDArray[np.bool_]
+) -> Conclusion | None:
+    """Find rows of counts as they are beside rows that were brought to one total."""
+    is_one = (multiples.tried > 0) & (np.abs(multiples.unit - 1) < 0.01)
+    brought = alike & ~is_one
+    if min(is_one.sum(), brought.sum()) < _enough(alike) or (is_one | brought).mean() < 0.9:
+        return None
+    groups = {f"{undo.name} of counts": is_one, f"{undo.name} of counts per one total": brought}
+    return _mixed(look, groups)
 
 
 def _unexplained(look: Look, undo: Undo, total: float | None) -> Conclusion | None:
@@ -405,6 +483,7 @@ def _mixed(
     whole: NDArray[np.bool_] | None = None,
     linear: NDArray[np.bool_] | None = None,
     logs: NDArray[np.bool_] | None = None,
+    same: tuple[str, NDArray[np.bool_]] | None = None,
 ) -> Conclusion:
     """Values of several kinds: ``groups`` of the sampled rows, the others of all rows."""
     rows = [(name, look.rows[own]) for name, own in groups.items()]
@@ -414,6 +493,8 @@ def _mixed(
         rows.append((f"values above {MAX_LOG:.0f}", np.flatnonzero(linear)))
     if logs is not None:
         rows.append((f"values up to {MAX_LOG:.0f}", np.flatnonzero(logs)))
+    if same is not None:
+        rows.append((same[0], np.flatnonzero(same[1])))
     return Conclusion(kind=None, text="values of several kinds", groups=tuple(rows))
 
 
@@ -439,6 +520,17 @@ def _scaled(look: Look) -> Conclusion | None:
     return None
 
 
+def _with_fractions(look: Look) -> Conclusion | None:
+    """Know counts of which some were shared among genes, and values that go from 0 to 1."""
+    if look.high <= 1:
+        text = "values from 0 to 1, as after scaling of each gene, or ranking"
+        return Conclusion(kind=None, text=text, open=True)
+    is_mostly_whole = look.shape[:, SHAPE.index("share of whole")] > _MOSTLY_WHOLE
+    if is_mostly_whole.mean() < _FIRM:
+        return None
+    return Conclusion(kind="counts", text=_FRACTIONS)
+
+
 def _base(look: Look) -> float:
     """Guess the base if nothing tells it: 2 where e would mean impossibly large totals."""
     natural, binary = look.sums[:, 0].max(), look.sums[:, 1].max()
@@ -452,7 +544,7 @@ def _by_shape(look: Look, *, hint: Kind | None, base: float) -> Conclusion:
     means, ratios = _mean_and_fano(look, n_rows)
     fano = float(np.median(ratios[np.argsort(-means, kind="stable")[:_N_TOP]]))
     kind = _kind_by_shape(look, fano)
-    mean, _, _, spread, _ = np.median(look.shape, axis=0)
+    mean, _, _, spread, *_ = np.median(look.shape, axis=0)
     if kind == "linear":
         is_like_counts = hint == "counts" or (mean <= 30 and spread < 1.3)
         kind = "counts" if is_like_counts else "linear"
@@ -482,13 +574,21 @@ def _much_smaller(look: Look, used: NDArray[np.bool_]) -> NDArray[np.bool_] | No
     large = look.largest > MAX_LOG
     if min(small.sum(), large.sum()) < _enough(used):
         return None
+    n_values = look.shape[
+        :, SHAPE.index("number")
+    ]  # logarithms of a cell are as many as its counts
+    is_small, is_large = small[look.rows], large[look.rows]
+    if not (is_small.any() and is_large.any()):
+        return None
+    if np.median(n_values[is_small]) < 0.5 * np.median(n_values[is_large]):
+        return None
     gap = np.quantile(look.largest[large], 0.05) / np.quantile(look.largest[small], 0.95)
     return small if gap > _GAP else None
 
 
 def _kind_by_shape(look: Look, fano: float) -> Kind | None:
     """Apply bounds that benchmarks/values.py found on real data; ``fano`` is of the top genes."""
-    mean, median, variation, _, below_one = np.median(look.shape, axis=0)
+    mean, median, variation, _, below_one, *_ = np.median(look.shape, axis=0)
     if look.high > MAX_LOG:
         return "linear"
     is_even = (variation < 0.4 and below_one < 0.1) or mean < 1.1 * median

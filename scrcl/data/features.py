@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scrcl._text import counted
 from scrcl._validate import InputError
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def choose_features(
         raise InputError(msg)
     if not taken.all():
         notes.append(
-            f"features: {_counted(types, taken)} take part; {_counted(types, ~taken)} are left out "
+            f"features: {_counted(types, taken)} used, {_counted(types, ~taken)} left out "
             "(--features, data.features)"
         )
     return taken
@@ -163,4 +164,4 @@ def _said(value: Any) -> str:
 
 def _counted(types: NDArray[np.object_], shown: NDArray[np.bool_]) -> str:
     counts = Counter(types[shown]).most_common()
-    return ", ".join(f"{number:,} {kind}" for kind, number in counts)
+    return ", ".join(counted(number, kind) for kind, number in counts)

@@ -9,6 +9,7 @@ import anndata as ad
 import numpy as np
 import scanpy as sc
 
+from scrcl._text import counted
 from scrcl.data.lazy import is_lazy
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def select_genes(
     n_genes = log_norm.n_vars
     if n_hvg == 0 or n_hvg >= n_genes:
         if n_hvg > n_genes:
-            notes.append(f"n_hvg is {n_hvg:,} but there are {n_genes:,} genes: all are used")
+            notes.append(f"all {counted(n_genes, 'genes')} used: n_hvg is {n_hvg:,}")
         return np.arange(n_genes)
     if flavor == "seurat_v3":
         try:
@@ -59,7 +60,7 @@ def select_genes(
         notes.append("no gene varies more than the others: all are used")
         return np.arange(n_genes)
     if chosen.size < n_hvg:
-        notes.append(f"n_hvg is {n_hvg:,} but only {chosen.size:,} genes vary: these are used")
+        notes.append(f"{counted(chosen.size, 'genes')} used, as no others vary: n_hvg is {n_hvg:,}")
     return chosen
 
 
@@ -74,7 +75,7 @@ def _by_variance(counts: CSR | None, obs: pd.DataFrame, n_hvg: int) -> NDArray[n
     batches = obs.groupby("batch", observed=True).indices.values() if "batch" in obs else [...]
     n_varying = min(_n_varying(counts[cells]) for cells in batches)
     if n_varying < _MIN_VARYING:
-        msg = f"only {n_varying} genes vary"
+        msg = f"only {counted(n_varying, 'genes')} with variation"
         raise ValueError(msg)
     return _most_variable(ad.AnnData(counts, obs), n_hvg, "seurat_v3")
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from scrcl._text import counted
 from scrcl._validate import InputError
 from scrcl.data.archive import first_bytes
 from scrcl.data.tenx import as_text, genomes, read_10x_h5
@@ -168,7 +169,8 @@ def _read_x_and_y(path: Path, file: h5py.File) -> ad.AnnData:
         classes = np.ravel(as_text(file["Y"][()]))
         if classes.size != matrix.shape[0]:
             msg = (
-                f"{path}: got X with {matrix.shape[0]:,} rows and Y with {classes.size:,} classes, "
+                f"{path}: got X with {counted(matrix.shape[0], 'rows')} and Y with "
+                f"{counted(classes.size, 'classes')}, "
                 "wanted one for each cell, with the cells in the rows of X. Transpose X."
             )
             raise InputError(msg)

@@ -55,8 +55,18 @@ UNDO = (
     Undo("linear", lambda x: x, np.ones_like, "linear"),
     Undo("square roots", np.square, lambda x: 2 * x, None),
     Undo("arcsinh", np.sinh, np.cosh, None),
+    Undo(
+        "log1p twice",
+        lambda x: np.expm1(np.expm1(x)),
+        lambda x: np.exp(x + np.expm1(x)),
+        None,
+    ),
 )
 """The first that fits is taken where several do."""
+
+
+SHAPE = ("mean", "median", "SD by mean", "SD of logs", "share below 1", "number", "share of whole")
+"""What is known of the positive values of a row."""
 
 
 class Look(NamedTuple):
@@ -76,7 +86,9 @@ class Look(NamedTuple):
     rows: NDArray[np.intp]  # (s,) which these are
     smallest: Array  # (s, _SMALLEST) different positive values in order, NaN behind
     sums: Array  # (s, len(UNDO)) after each inverse
-    shape: Array  # (s, 5) of positive values: mean, median, SD by mean, SD of logs, share below 1
+    shape: (
+        Array  # (s, 6) of positive values: mean, median, SD by mean, SD of logs, share < 1, number
+    )
     has_floor: NDArray[np.bool_]  # (s,) no zero, and the smallest value again and again
 
 
@@ -193,7 +205,7 @@ def _with_decimals(values: NDArray[np.floating]) -> NDArray[np.bool_]:
 def _closely(part: CSR, rows: NDArray[np.intp]) -> dict[str, Any]:
     """Look at the values of some rows one by one."""
     smallest = np.full((len(rows), _SMALLEST), np.nan)
-    sums, shape = np.zeros((len(rows), len(UNDO))), np.zeros((len(rows), 5))
+    sums, shape = np.zeros((len(rows), len(UNDO))), np.zeros((len(rows), len(SHAPE)))
     has_floor = np.zeros(len(rows), dtype=bool)
     for i, row in enumerate(rows):
         values = np.sort(part.data[part.indptr[row] : part.indptr[row + 1]].astype(np.float64))
@@ -209,6 +221,8 @@ def _closely(part: CSR, rows: NDArray[np.intp]) -> dict[str, Any]:
             values.std() / mean,
             np.log(values).std(),
             (values < 1).mean(),
+            values.size,
+            1 - _with_decimals(values).mean(),
         )
         is_full = values.size == part.shape[1]
         has_floor[i] = is_full and (values <= values[0] * (1 + _SAME)).mean() > _FLOOR

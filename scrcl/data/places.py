@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from scipy.spatial import KDTree
 
 from scrcl._keys import SPATIAL
+from scrcl._text import counted
 from scrcl._validate import InputError
 from scrcl.data.overlap import is_slice_name, overlap
 
@@ -95,7 +96,9 @@ def find_places(adata: AnnData, slice_key: str | None = None) -> Places:
         notes.append(f"positions: {told}; {other} keeps them apart and is taken")
     n_without = int(np.isnan(coords[:, 0]).sum())
     if n_without:
-        notes.append(f"{n_without:,} spots have no position: they take no part and get no domain")
+        notes.append(
+            f"left out, without a domain: {counted(n_without, 'spots')} without a position"
+        )
     return Places(coords, [*notes, *_far_away(adata.obs_names, coords)])
 
 
@@ -182,12 +185,12 @@ def in_tissue(adata: AnnData) -> tuple[NDArray[np.bool_], list[str]]:
     notes = []
     if off.any():
         notes.append(
-            f"{off.sum():,} spots are not on the tissue (obs[{IN_TISSUE!r}]): they take no part and "
-            "get no cluster"
+            f"left out, without a cluster: {counted(off.sum(), 'spots')} that "
+            f"obs[{IN_TISSUE!r}] does not put on the tissue"
         )
     if unknown.any():
         notes.append(
-            f"obs[{IN_TISSUE!r}]: {unknown.sum():,} spots have neither 0 nor 1 in it "
+            f"obs[{IN_TISSUE!r}]: {counted(unknown.sum(), 'spots')} with neither 0 nor 1 in it "
             f"({text[unknown].iloc[0]!r}): taken to be on the tissue"
         )
     if off.all():
@@ -307,4 +310,4 @@ def _far_away(names: pd.Index, coords: NDArray[np.float64]) -> list[str]:
     if not len(far):
         return []
     first = f"the first: {names[far[0]]!r}"
-    return [f"{len(far):,} spots lie far from all others ({first}): check their positions"]
+    return [f"{counted(len(far), 'spots')} far from all others ({first}): check the positions"]

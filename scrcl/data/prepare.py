@@ -11,6 +11,7 @@ import scipy.sparse as sp
 import torch
 
 from scrcl._keys import SPATIAL_GRAPH
+from scrcl._text import counted
 from scrcl._validate import InputError
 from scrcl.data.components import components
 from scrcl.data.graph import (
@@ -143,7 +144,7 @@ def prepare(
         adj = expression_graph(genes.log_norm.X, cfg, seed=seed)
     n_alone = int((adj.getnnz(1) == 0).sum())
     if n_alone:
-        notes.append(f"{n_alone:,} cells have no neighbour in the cell graph")
+        notes.append(f"{counted(n_alone, 'cells')} without a neighbour in the cell graph")
     return Prepared(
         x=genes.x,
         adj=adj,
@@ -293,7 +294,7 @@ def tissue_graph(
     places = np.column_stack([coords, codes])
     n_shared = len(coords) - len(np.unique(places, axis=0))
     if n_shared:
-        notes.append(f"{n_shared:,} spots lie where another one does")
+        notes.append(f"{counted(n_shared, 'spots')} in the place of another one")
     if cfg.spatial_graph == "nearest":
         _note_too_few(int(np.bincount(codes).min()) - 1, cfg, notes)
     return spatial_graph(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from scrcl._text import counted
 from scrcl._validate import InputError, check_key
 from scrcl.data.graph import symmetric_graph
 
@@ -56,8 +57,8 @@ def marked_genes(adata: AnnData, names: pd.Index) -> NDArray[np.intp]:
     found = np.flatnonzero(names.isin(marked))
     if not found.size:
         msg = (
-            f"var[{HIGHLY_VARIABLE!r}]: got {len(marked):,} genes of which none has a count, wanted "
-            "some. Check that var and the expression matrix have the same names."
+            f"var[{HIGHLY_VARIABLE!r}]: got {counted(len(marked), 'genes')} of which none has a "
+            "count, wanted some. Check that var and the expression matrix have the same names."
         )
         raise InputError(msg)
     return found

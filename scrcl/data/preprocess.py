@@ -12,6 +12,7 @@ import scanpy as sc
 import scipy.sparse as sp
 
 from scrcl._keys import SYMBOL
+from scrcl._text import counted
 from scrcl._validate import InputError
 from scrcl.data.bare import var_of
 from scrcl.data.basis import MAX_SCALED, Basis
@@ -89,8 +90,9 @@ def preprocess(
     check_adata(adata)
     said = cfg.values  # noqa: PD011  (a setting, not a data frame's values)
     values, wanted = find_values(adata, said), cfg.model_input
-    log.info("%s", values.line)
     notes = _describe(values, cfg)
+    if not any(values.line in note for note in notes):
+        log.info("%s", values.line)
     kept, X, genes = _filter(values, keep, usable, notes)
     all_names = unique_names(adata.obs_names, "cell", notes)
     obs_names = all_names[kept]
@@ -122,6 +124,8 @@ def preprocess(
         variable = in_memory(counts[:, chosen]) if cfg.graph == "expression" else None
         table, found = quality(values.X, _symbols(shown), all_names, kept=kept, variable=variable)
         notes += found
+    else:
+        notes.append("quality: not looked at (no qc.csv), as that takes counts")
     x = _model_input(log_norm.X, counts, chosen, wanted)
     deviations = gene_deviations(log_norm.X) if wanted == "scaled" else None
     return Preprocessed(
@@ -229,15 +233,15 @@ def _filter(
     kept = asked & (np.concatenate(each_block(X, lambda rows: rows.getnnz(1))) > 0)
     n_empty = int(asked.sum() - kept.sum())
     if n_empty:
-        notes.append(f"{n_empty:,} cells without a count take no part and get no cluster")
+        notes.append(f"left out, without a cluster: {counted(n_empty, 'cells')} without a count")
     if n_left_out := int(n_obs - wanted.sum()):
-        notes.append(f"{n_left_out:,} cells left out as asked")
+        notes.append(f"left out as asked: {counted(n_left_out, 'cells')}")
     X = X if kept.all() else X[kept]
     genes = np.sum(each_block(X, lambda rows: rows.getnnz(0)), axis=0) > 0
     if not genes.any():
         msg = (
-            f"{values.source}: got {asked.sum():,} cells of which none has a count, wanted at "
-            "least one. Check that this is the expression matrix."
+            f"{values.source}: got {counted(asked.sum(), 'cells')} of which none has a count, "
+            "wanted at least one. Check that this is the expression matrix."
         )
         raise InputError(msg)
     return kept, X[:, genes], genes

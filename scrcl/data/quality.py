@@ -225,7 +225,7 @@ def _few_genes_note(gene_totals: NDArray[np.floating], genes: pd.Index) -> str |
     n_genes = int(np.searchsorted(shares, _FEW_SHARE)) + 1
     named = ", ".join(map(str, genes[order[: min(n_genes, 5)]]))
     return (
-        f"most counts come from a few genes: {n_genes} of {len(genes):,} genes have "
+        f"most counts come from a few genes: {n_genes} of {len(genes):,} genes with "
         f"{shares[n_genes - 1]:.0%} of them ({named}{', ...' if n_genes > 5 else ''}), which hides "
         "the others. Drop them first if they are not what sets your cells apart"
     )

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.spatial import Delaunay, KDTree, QhullError
 
+from scrcl._text import counted
 from scrcl._validate import InputError
 from scrcl.data.graph import symmetric_graph
 
@@ -131,7 +132,7 @@ def as_coords(coords: ArrayLike) -> NDArray[np.float64]:
     n_bad = int((~np.isfinite(table)).any(axis=1).sum())
     if n_bad:
         msg = (
-            f"positions: got {n_bad:,} spots without a finite position, wanted none. "
+            f"positions: got {counted(n_bad, 'spots')} without a finite position, wanted none. "
             "Drop these spots or fill in their positions."
         )
         raise InputError(msg)

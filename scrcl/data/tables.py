@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from scrcl._text import counted
 from scrcl._validate import InputError
 from scrcl.data.archive import first_bytes, is_workbook, open_bytes, plain_name
 from scrcl.data.formats import READERS, Genes
@@ -150,7 +151,7 @@ def read_obs(path: Path, names: pd.Index) -> pd.DataFrame:
     table.columns = pd.Index([name or f"column_{i}" for i, name in enumerate(layout.header[1:], 1)])
     missing = names.difference(table.index)
     if len(missing) or not table.index.is_unique:
-        problem = f"no row for {len(missing):,} of {len(names):,} cells"
+        problem = f"no row for {len(missing):,} of {counted(len(names), 'cells')}"
         msg = (
             f"{path}: got {problem if len(missing) else 'repeated names'}, wanted a row for each "
             f"cell, with its name first ({names[0]!r}, ...). Check that the two files belong "
@@ -294,8 +295,8 @@ def _refuse_lists(path: Path, names: list[str], n_columns: int) -> None:
     if n_columns <= 3 and len(set(names)) < len(names) / 2:
         msg = (
             f"{path}: got a list with the same names again and again ({names[0]!r}, ...) and "
-            f"{n_columns} columns of numbers, wanted a matrix with one row and one column for each gene "
-            "and cell. Make a matrix of it, for instance with pandas.pivot_table."
+            f"{counted(n_columns, 'columns')} of numbers, wanted a matrix with one row and one column "
+            "for each gene and cell. Make a matrix of it, for instance with pandas.pivot_table."
         )
         raise InputError(msg)
 

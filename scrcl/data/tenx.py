@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from scrcl._text import counted
 from scrcl._validate import InputError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def join_genomes(path: Path, parts: dict[str, ad.AnnData]) -> ad.AnnData:
         "and in var['genome']%s",
         path.name,
         ", ".join(parts),
-        f"; {only:,} cells are listed for one genome only and have zeros in the other"
+        f"; zeros in one of them for {counted(only, 'cells')} listed for the other only"
         if only
         else "",
     )
@@ -102,8 +103,8 @@ def _read_group(path: Path, name: str, group: h5py.Group) -> ad.AnnData:
     if len(indptr) != n_cells + 1 or len(data) != len(indices):
         msg = (
             f"{path}: got {name} of shape {n_genes:,} x {n_cells:,} with {len(indptr):,} column "
-            f"starts, {len(data):,} values and {len(indices):,} row numbers, which do not belong "
-            "together. Write the file again with Cell Ranger."
+            f"starts, {counted(len(data), 'values')} and {counted(len(indices), 'indices')}, which "
+            "do not belong together. Write the file again with Cell Ranger."
         )
         raise InputError(msg)
     X = sp.csr_matrix((data.astype(np.float32), indices, indptr), shape=(n_cells, n_genes))

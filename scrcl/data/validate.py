@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from anndata.utils import make_index_unique
 
+from scrcl._text import counted
 from scrcl._validate import InputError
 from scrcl.data.places import find_places
 
@@ -20,8 +21,8 @@ def check_adata(adata: AnnData) -> None:
     """Refuse an AnnData without cells, genes or values."""
     if adata.n_obs == 0 or adata.n_vars == 0:
         msg = (
-            f"data: got {adata.n_obs:,} cells x {adata.n_vars:,} genes, wanted at least one of "
-            "each. Check the file and the filters that were applied to it."
+            f"data: got {counted(adata.n_obs, 'cells')} x {counted(adata.n_vars, 'genes')}, "
+            "wanted at least one of each. Check the file and the filters that were applied to it."
         )
         raise InputError(msg)
     if adata.X is None and adata.raw is None and not adata.layers:
@@ -42,7 +43,7 @@ def unique_names(names: pd.Index, what: str, notes: list[str]) -> pd.Index:
         return names
     n_again = int(names.duplicated().sum())
     example = names[names.duplicated()][0]
-    notes.append(f"{n_again:,} duplicate {what} names ({example!r}, ...) were made unique")
+    notes.append(f"{counted(n_again, f'duplicate {what} names')} ({example!r}, ...) made unique")
     # The index of an AnnData may be called like one of its columns; ours has no name.
     unique: pd.Index = make_index_unique(pd.Index(names.to_numpy(), dtype=object))
     return unique
@@ -62,7 +63,7 @@ def grouping(adata: AnnData, key: str) -> pd.Categorical:
     n_missing = int(adata.obs[key].isna().sum())
     if n_missing:
         msg = (
-            f"obs[{key!r}]: got {n_missing:,} cells without a value, wanted none. "
+            f"obs[{key!r}]: got {counted(n_missing, 'cells')} without a value, wanted none. "
             "Fill them in or drop these cells."
         )
         raise InputError(msg)

@@ -11,6 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from scrcl._keys import SPATIAL
+from scrcl._text import counted
 from scrcl._validate import InputError
 from scrcl.data import matrices
 from scrcl.data.archive import open_bytes, plain_name
@@ -149,7 +150,7 @@ def _place_cells(folder: Path, adata: AnnData) -> AnnData:
 def _only(adata: AnnData, placed: NDArray[np.bool_], what: str) -> AnnData:
     if placed.all():
         return adata
-    log.warning("%s %s have no position and are left out", f"{(~placed).sum():,}", what)
+    log.warning("left out: %s without a position", counted((~placed).sum(), what))
     return adata[placed].copy()
 
 
@@ -305,7 +306,9 @@ def _add_metadata(adata: AnnData, path: Path) -> None:
     if by_name and table.index.is_unique:
         table = table.reindex(adata.obs_names)
     elif by_name or len(table) != adata.n_obs:
-        problem = "repeated barcodes" if by_name else f"{len(table):,} rows without barcodes"
+        problem = (
+            "repeated barcodes" if by_name else f"{counted(len(table), 'rows')} without barcodes"
+        )
         msg = (
             f"{path}: got {problem}, wanted one row for each of {adata.n_obs:,} spots, in the "
             "order of the matrix or with barcodes. Use the metadata.tsv of this slice."

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scrcl._keys import PARAMS
+from scrcl._text import counted
 from scrcl._validate import InputError
 from scrcl.data.bare import bare
 from scrcl.data.features import GENES
@@ -142,8 +143,8 @@ def load(source: InputSpec, *, values: Said = "auto", features: str = GENES) -> 
         log.info("labels: none, so there will be no scores")
     else:
         n_classes, n_missing = truth.nunique(), int(truth.isna().sum())
-        missing = f", {n_missing:,} cells without" if n_missing else ""
-        log.info("labels: obs[%r], %d classes%s", truth.name, n_classes, missing)
+        missing = f", {counted(n_missing, 'cells')} without" if n_missing else ""
+        log.info("labels: obs[%r], %s%s", truth.name, counted(n_classes, "classes"), missing)
     return Dataset(
         adata=adata,
         labels=truth,

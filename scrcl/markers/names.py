@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import scanpy as sc
 
+from scrcl._text import counted
 from scrcl._validate import InputError
 from scrcl.data.naming import Lookup
 
@@ -138,7 +139,7 @@ def _scores(expression: ad.AnnData, lists: Mapping[str, Sequence[str]]) -> pd.Da
     cells = ad.AnnData(expression.X, obs=expression.obs[[]].copy(), var=expression.var[[]])
     if len(set().union(*lists.values())) >= cells.n_vars:
         msg = (
-            f"markers: got lists that name all {cells.n_vars:,} genes of the data, wanted other "
+            f"markers: got lists that name all {counted(cells.n_vars, 'genes')} of the data, wanted other "
             "genes, too, to compare with. Shorten the lists."
         )
         raise InputError(msg)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scrcl._keys import CLUSTERS
+from scrcl._text import counted
 from scrcl._validate import InputError
 from scrcl.data.expression import count_matrix, group_labels, group_sums, log_expression
 from scrcl.markers.ranking import DOUBLE_DIPPING, REST, effect_sizes, testable_groups
@@ -70,7 +71,7 @@ def pseudobulk(
     labels, samples, counts = labels[used], samples[used], counts[used]
     tested, notes = testable_groups(labels, groupby, reference, min_cells)
     if not used.all():
-        notes.append(f"{(~used).sum():,} cells without a group or a sample were left out")
+        notes.append(f"{counted((~used).sum(), 'cells')} without a group or a sample left out")
     effects = effect_sizes(log_expression(adata).X[used], labels, tested, reference)
     tables = []
     for group, effect in zip(tested, effects, strict=True):

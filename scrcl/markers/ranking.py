@@ -11,6 +11,7 @@ import scanpy as sc
 from sklearn.linear_model import LogisticRegression
 
 from scrcl._keys import CLUSTERS
+from scrcl._text import counted
 from scrcl._validate import InputError, check_one_of, check_range
 from scrcl.data.expression import group_counts, group_labels, group_sums, log_expression
 from scrcl.markers.ranksum import rank_sum_test
@@ -160,7 +161,9 @@ def _compare(
     expression = log_expression(adata)
     has_group = labels.codes >= 0
     if not has_group.all():
-        notes.append(f"{(~has_group).sum():,} cells without a group in {groupby!r} were left out")
+        notes.append(
+            f"{counted((~has_group).sum(), 'cells')} without a group in {groupby!r} left out"
+        )
         expression, labels = expression[has_group].copy(), labels[has_group]
     return _Comparison(expression, labels, tested, reference), notes
 
@@ -186,7 +189,11 @@ def testable_groups(
     size = dict(zip(groups, np.bincount(labels.codes[labels.codes >= 0]), strict=True))
     small = [group for group in groups if size[group] < min_cells]
     if reference in small or len(small) == len(groups):
-        which = f"{size[reference]} cells in {reference!r}" if reference in small else "no group"
+        which = (
+            f"{counted(size[reference], 'cells')} in {reference!r}"
+            if reference in small
+            else "no group"
+        )
         msg = (
             f"obs[{groupby!r}]: got {which} for a test, wanted at least {min_cells} cells a group. "
             "Use fewer clusters or another column."

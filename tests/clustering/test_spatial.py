@@ -123,8 +123,8 @@ def test_names_and_order_of_spots_do_not_matter(seed: int) -> None:
 @pytest.mark.parametrize(
     ("n_coords", "n_slices", "n_neighbors", "complaint"),
     [
-        pytest.param(2, 3, 1, "3 labels, 2 positions and 3 slice names", id="positions"),
-        pytest.param(3, 2, 1, "3 labels, 3 positions and 2 slice names", id="slices"),
+        pytest.param(2, 3, 1, "3 labels, 2 positions and 3 names of slices", id="positions"),
+        pytest.param(3, 2, 1, "3 labels, 3 positions and 2 names of slices", id="slices"),
         pytest.param(3, 3, -1, "n_neighbors: got -1", id="neighbours"),
     ],
 )

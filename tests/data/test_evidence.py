@@ -25,7 +25,23 @@ def per_cell(X: np.ndarray, total: float = 1e4) -> np.ndarray:
     return X / X.sum(1, keepdims=True) * total
 
 
+def few() -> np.ndarray:
+    return counts(depth=0.2)
+
+
+def fewer(X: np.ndarray, total: int = 150) -> np.ndarray:
+    """At most so many counts a cell; one in ten has less, as it had before."""
+    rng = np.random.default_rng(6)
+    small = [i % 12 == 0 for i in range(len(X))]
+    rows = [
+        rng.multivariate_hypergeometric(row.astype(int), total - 50 * less)
+        for row, less in zip(X, small, strict=True)
+    ]
+    return np.array(rows, dtype=float)
+
+
 COUNTS = counts()
+SHARED = np.random.default_rng(4).random(COUNTS.shape) < 0.03
 LENGTHS = np.random.default_rng(1).lognormal(0, 1, 200)
 TPM = per_cell(COUNTS / LENGTHS, 1e6)
 CORRECTED = COUNTS * np.random.default_rng(2).uniform(0.7, 1, COUNTS.shape)
@@ -60,6 +76,14 @@ KINDS = {
     "square root of counts": (np.sqrt(COUNTS), None),
     "arcsinh": (np.arcsinh(COUNTS / 5), None),
     "shifted": (LOG + 3.3, None),
+    "ranks": (np.argsort(np.argsort(LOG, 1), 1), None),
+    "bins": (np.ceil(10 * LOG / LOG.max(1, keepdims=True)), None),
+    "scaled to the largest": (COUNTS / COUNTS.max(0), None),
+    "log1p twice": (np.log1p(LOG), None),
+    "shared reads": (COUNTS + SHARED * np.random.default_rng(4).uniform(0, 1, COUNTS.shape), "counts"),
+    "halves and thirds": (few() + (SHARED & (few() > 0)) / 2, "counts"),
+    "made fewer": (fewer(counts(depth=3)), "counts"),
+    "smooth proportions": (per_cell(np.random.default_rng(5).gamma(1, size=(40, 900)), 1), "linear"),
     "rounded logs": (np.rint(np.log1p(per_cell(counts(depth=5)))), None),
 }  # fmt: skip
 
@@ -138,6 +162,8 @@ def test_counts_are_counts_at_any_depth(depth, seed, n_genes):
         pytest.param(LOG, per_cell(COUNTS, 1e6), id="logs and CPM"),
         pytest.param(TPM, np.log1p(TPM), id="TPM and its logs"),
         pytest.param(CORRECTED, LOG, id="corrected counts and logs"),
+        pytest.param(np.log1p(COUNTS), LOG, id="logs of counts and of counts per 10,000"),
+        pytest.param(few(), per_cell(COUNTS, 1e6).round(), id="counts and rounded CPM"),
     ],
 )
 @pytest.mark.parametrize("share", [0.5, 0.9])
@@ -167,7 +193,7 @@ def test_a_name_does_not_overrule_the_numbers():
 def test_a_value_that_is_not_finite_is_refused(bad, container):
     X = LOG.copy()
     X[3, 2] = bad
-    with pytest.raises(InputError, match="got 1 values that are NaN or infinite"):
+    with pytest.raises(InputError, match="got 1 value NaN or infinite"):
         conclude(container(X))
 
 
@@ -187,3 +213,30 @@ def test_empty_rows_at_the_end_hide_nothing():
     X[39, -1] += 0.5
     assert not look.look_at(sp.csr_matrix(X)).is_whole[39]
     assert look.look_at(sp.csr_matrix(X)).is_whole.sum() == 44
+
+
+def test_a_total_that_nothing_makes_is_none():
+    """Scaled values, cut at 10: 10 to their power is the same in all cells, and means nothing."""
+    scaled = np.minimum(LOG / LOG.std(0, ddof=1), 10)
+    scaled[:, :5] = 10
+    assert conclude(scaled).kind is None
+
+
+def test_droplets_of_few_corrected_counts_are_no_logarithms_of_others():
+    rng = np.random.default_rng(0)
+    empty = (rng.random((120, 200)) < 0.02) * rng.uniform(0.5, 1, (120, 200))
+    empty[:, 0] = 0.7
+    cells = counts(depth=8)[:40] * rng.uniform(0.7, 1, (40, 200))
+    assert conclude(np.vstack([cells, empty])).kind == "counts"
+
+
+def test_two_inverses_that_each_give_half_of_the_cells_one_total_are_two_kinds():
+    """Also where cells have too few different values to speak for themselves."""
+    rng = np.random.default_rng(0)
+    single = np.array(
+        [rng.multinomial(n, np.full(2_000, 1 / 2_000)) for n in rng.integers(3, 9, 60)]
+    )
+    logs = np.log1p(per_cell(single))
+    about = conclude(np.vstack([logs[:30], logs[30:] / np.log(2)]))
+    assert about.kind is None
+    assert [set(rows) for _, rows in about.groups] == [set(range(30)), set(range(30, 60))]

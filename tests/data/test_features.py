@@ -71,7 +71,7 @@ def test_what_is_left_out_is_said_once_and_other_types_can_be_chosen():
     notes: list[str] = []
     assert choose_features(mixed, "genes", notes).tolist() == [True, True, False, False, False]
     assert notes == [
-        "features: 2 genes take part; 2 antibodies, 1 peaks are left out (--features, data.features)"
+        "features: 2 genes used, 2 antibodies, 1 peak left out (--features, data.features)"
     ]
     assert choose_features(mixed, "all", notes).all()
     for name in ("antibodies", "Antibody Capture"):

@@ -143,7 +143,7 @@ def test_a_file_of_an_old_format_is_read_as_a_whole(tmp_path: Path) -> None:
 def test_bad_values_on_disk_are_counted_over_all_blocks(bad: float, tmp_path: Path) -> None:
     adata = cells()
     adata.X.data[[3, 500]] = bad
-    with pytest.raises(InputError, match="2 values that are NaN or infinite"):
+    with pytest.raises(InputError, match="2 values NaN or infinite"):
         find_values(read(stored(adata, tmp_path, "sparse")))
 
 

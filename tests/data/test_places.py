@@ -36,7 +36,7 @@ def test_text_is_read_and_a_spot_without_a_number_has_no_position(missing):
     coords, notes = find_places(tissue(as_text(missing)))
     assert np.flatnonzero(np.isnan(coords[:, 0])).tolist() == [3]
     assert np.array_equal(np.delete(coords, 3, 0), np.delete(GRID, 3, 0))
-    assert "1 spots have no position" in notes[0]
+    assert "1 spot without a position" in notes[0]
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,7 @@ def test_data_without_positions_are_refused():
 def test_spots_far_from_all_others_are_said():
     stray = GRID.copy()
     stray[10] = 1e6
-    assert (
-        "1 spots lie far from all others (the first: 'spot10x')" in find_places(tissue(stray))[1][0]
-    )
+    assert "1 spot far from all others (the first: 'spot10x')" in find_places(tissue(stray))[1][0]
     assert find_places(tissue())[1] == []
 
 
@@ -158,7 +156,7 @@ def test_spots_far_from_all_others_are_said():
 def test_background_is_told_from_tissue(values):
     mask, notes = in_tissue(tissue(in_tissue=np.array(values, dtype=object)[np.arange(64) % 2]))
     assert mask.tolist() == [False, True] * 32
-    assert "32 spots are not on the tissue" in notes[0]
+    assert "32 spots that obs['in_tissue'] does not put on the tissue" in notes[0]
 
 
 def test_a_file_without_any_tissue_is_refused_and_a_word_in_between_is_said():
@@ -175,5 +173,8 @@ def test_background_and_spots_without_a_place_take_no_part(graph):
     adata = tissue(as_text("NA"), in_tissue=off)
     prepared = prepare(bare(adata), DataConfig(graph=graph, n_neighbors=4))
     assert np.array_equal(prepared.kept, off > 0)  # the one without a place is off, too
-    assert any("4 spots are not on the tissue" in note for note in prepared.notes)
+    assert any(
+        "4 spots that obs['in_tissue'] does not put on the tissue" in note
+        for note in prepared.notes
+    )
     assert prepared.adj.shape == (60, 60)

@@ -149,7 +149,7 @@ def test_spots_in_one_place_are_counted(adata_st):
     coords[1] = coords[0]
     adata = adata_st.copy()
     adata.obsm["spatial"] = coords
-    assert "1 spots lie where another one does" in prepare(adata, ST).notes
+    assert "1 spot in the place of another one" in prepare(adata, ST).notes
     adata.obs["slice"] = ["a", "b"] * 18
     assert prepare(adata, ST, slice_key="slice").notes == []
 
@@ -166,7 +166,8 @@ def test_an_isolated_spot_is_counted(adata_st):
     adata = adata_st.copy()
     adata.obs["slice"] = ["alone"] + ["rest"] * 35
     assert (
-        "1 cells have no neighbour in the cell graph" in prepare(adata, ST, slice_key="slice").notes
+        "1 cell without a neighbour in the cell graph"
+        in prepare(adata, ST, slice_key="slice").notes
     )
 
 

@@ -146,9 +146,9 @@ def test_seurat_v3_without_counts_falls_back_to_seurat(adata_sc):
 @pytest.mark.parametrize(
     ("X", "reason"),
     [
-        pytest.param(rng_counts(50, 8), "only 8 genes vary", id="a handful of genes"),
+        pytest.param(rng_counts(50, 8), "only 8 genes with variation", id="a handful of genes"),
         pytest.param(np.repeat(rng_counts(50, 2), 15, axis=1), "svddc failed", id="alike"),
-        pytest.param(rng_counts(1, 30), "only 0 genes vary", id="one cell"),
+        pytest.param(rng_counts(1, 30), "only 0 genes with variation", id="one cell"),
     ],
 )
 def test_seurat_v3_that_cannot_fit_its_curve_falls_back_to_seurat(X, reason):
@@ -168,7 +168,7 @@ def test_genes_that_all_stay_the_same_are_used_for_want_of_better():
 def test_a_panel_with_no_more_genes_than_wanted_is_used_whole(adata_sc, n_hvg, said):
     done = preprocess(adata_sc, replace(SC, n_hvg=n_hvg))
     assert done.x.shape == (45, 60)
-    assert done.notes == ["n_hvg is 61 but there are 60 genes: all are used"] * said
+    assert done.notes == ["all 60 genes used: n_hvg is 61"] * said
 
 
 def test_cells_without_a_count_take_no_part_and_are_counted(adata_sc):
@@ -177,7 +177,7 @@ def test_cells_without_a_count_take_no_part_and_are_counted(adata_sc):
     done = preprocess(ad.AnnData(X, adata_sc.obs), SC)
     assert np.flatnonzero(~done.kept).tolist() == [4, 9]
     assert "cell4" not in done.log_norm.obs_names
-    assert done.notes == ["2 cells without a count take no part and get no cluster"]
+    assert done.notes == ["left out, without a cluster: 2 cells without a count"]
 
 
 def test_genes_without_a_cell_are_left_out(adata_sc):
@@ -193,7 +193,7 @@ def test_the_mask_drops_cells_before_anything_else(adata_sc):
     done, alone = preprocess(adata_sc, SC, keep=keep), preprocess(adata_sc[keep], SC)
     assert np.array_equal(done.kept, keep)
     assert (done.x != alone.x).nnz == 0
-    assert done.notes == ["12 cells left out as asked"]
+    assert done.notes == ["left out as asked: 12 cells"]
 
 
 def test_no_cell_with_a_count_is_refused(adata_sc):
@@ -273,7 +273,7 @@ def test_an_unknown_batch_column_is_refused(adata_sc):
 def test_cells_without_a_batch_are_refused(adata_sc):
     adata = adata_sc.copy()
     adata.obs["donor"] = ["a", None, *"b" * 43]
-    with pytest.raises(InputError, match="got 1 cells without a value"):
+    with pytest.raises(InputError, match="got 1 cell without a value"):
         preprocess(adata, SC, batch_key="donor")
 
 

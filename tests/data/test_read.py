@@ -55,7 +55,7 @@ def test_names_that_come_twice_are_made_unique_and_it_is_said(adata_sc, tmp_path
     adata.write_h5ad(tmp_path / "cells.h5ad")
     twins = read(tmp_path / "cells.h5ad")
     assert list(twins.obs_names[:2]) == ["same", "same-1"]
-    assert "1 duplicate cell names ('same', ...) were made unique" in caplog.text
+    assert "1 duplicate cell name ('same', ...) made unique" in caplog.text
 
 
 def test_a_path_where_nothing_is_says_where_it_was_looked_for(tmp_path, monkeypatch):

@@ -44,7 +44,7 @@ def test_two_genomes_stand_side_by_side_and_it_is_said(tmp_path, caplog):
     ]
     assert adata.var_names[[0, 3]].tolist() == ["hg19_ACTB", "mm10_ACTB"]
     assert "hg19, mm10" in caplog.text
-    assert "2 cells are listed for one genome only" in caplog.text
+    assert "zeros in one of them for 2 cells" in caplog.text
 
 
 def test_a_matrix_that_is_not_whole_is_refused(tmp_path):

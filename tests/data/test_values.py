@@ -58,7 +58,7 @@ def test_scaled_values_alone_are_refused():
 def test_nan_is_refused_with_the_name_of_its_matrix():
     X = LOG.copy()
     X[0, 0] = np.nan
-    with pytest.raises(InputError, match=r"^X: got 1 values"):
+    with pytest.raises(InputError, match=r"^X: got 1 value"):
         find_values(adata_of(X))
 
 
@@ -162,7 +162,7 @@ def test_counts_are_never_taken_for_logarithms_even_if_it_is_said():
 def test_negative_counts_are_called_what_they_are():
     counts = simulated()
     counts[3, :4] = -2_147_483_648
-    with pytest.raises(InputError, match=r"negative counts \(4 whole numbers below 0"):
+    with pytest.raises(InputError, match=r"negative counts \(4 numbers below 0"):
         find_values(adata_of(counts))
 
 

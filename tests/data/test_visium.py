@@ -42,7 +42,7 @@ def test_every_layout_of_a_visium_folder_gives_the_same(tmp_path, matrix, positi
 def test_symbols_that_come_twice_are_made_unique_and_it_is_said(tmp_path, caplog):
     adata = read(write_visium(tmp_path / "sample"), task="st")
     assert list(adata.var_names) == ["SNAP25", "MOBP", "PCP4", "MOBP-1"]
-    assert "1 duplicate gene names ('MOBP', ...) were made unique" in caplog.text
+    assert "1 duplicate gene name ('MOBP', ...) made unique" in caplog.text
 
 
 def test_images_and_scale_factors_are_where_scanpy_has_them(tmp_path):
@@ -127,7 +127,7 @@ def test_spots_without_a_position_are_left_out_and_counted(tmp_path, caplog):
     path = folder / "spatial" / "tissue_positions_list.csv"
     path.write_text("\n".join(s for s in path.read_text().splitlines() if BARCODES[2] not in s))
     assert read(folder, task="st").n_obs == 4
-    assert "1 spots have no position and are left out" in caplog.text
+    assert "left out: 1 spot without a position" in caplog.text
 
 
 def test_positions_of_another_run_are_refused(tmp_path):
@@ -213,7 +213,7 @@ def test_cells_of_space_ranger_4_are_at_the_centres_of_their_outlines(tmp_path, 
     assert list(adata.obs_names) == [f"cellid_{i:09d}-1" for i in (3, 1, 2, 5)]
     assert adata.obsm["spatial"].tolist() == [[i + 2, i + 1] for i in (3000, 1000, 2000, 5000)]
     assert list(adata.uns["spatial"]) == ["tumour"]
-    assert "1 cells have no position and are left out" in caplog.text
+    assert "left out: 1 cell without a position" in caplog.text
 
 
 def test_cells_without_outlines_are_refused_by_the_name_of_the_file(tmp_path):

@@ -62,7 +62,7 @@ def test_groups_can_be_compared_in_pairs(donors):
 def test_cells_without_a_sample_are_left_out(donors):
     donors.obs["donor"] = donors.obs["donor"].where(np.arange(240) > 9, None)
     notes = pseudobulk(donors, "group", "donor").notes
-    assert notes == ["10 cells without a group or a sample were left out"]
+    assert notes == ["10 cells without a group or a sample left out"]
 
 
 def test_rare_genes_are_not_tested(donors):

@@ -136,7 +136,7 @@ def test_cells_without_a_group_take_no_part(adata_sc):
     adata.obs["group"] = adata.obs["cell_type1"].astype(object)
     adata.obs.loc[adata.obs_names[:9], "group"] = None
     found = rank_genes(adata, "group")
-    assert "9 cells without a group in 'group' were left out" in found.notes
+    assert "9 cells without a group in 'group' left out" in found.notes
     pd.testing.assert_frame_equal(found.table, rank_genes(adata_sc[9:], "cell_type1").table)
 
 

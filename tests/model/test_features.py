@@ -26,7 +26,7 @@ def test_antibodies_change_nothing_and_are_said():
     assert np.array_equal(mixed.labels_, alone.labels_)
     assert np.array_equal(mixed.embedding_, alone.embedding_)
     assert mixed.genes_.equals(alone.genes_)
-    assert mixed.notes_[0].startswith("features: 60 genes take part; 2 antibodies are left out")
+    assert mixed.notes_[0].startswith("features: 60 genes used, 2 antibodies left out")
 
 
 def test_they_can_be_asked_for():
@@ -68,6 +68,8 @@ def test_background_gets_no_domain_in_training_and_in_new_slices(domains):
     model = ScRCL(small(task="st"), 2, task="st").fit(slide)
     assert (model.labels_[:12] == -1).all()
     assert (model.labels_[12:] >= 0).all()
-    assert any("12 spots are not on the tissue" in note for note in model.notes_)
+    assert any(
+        "12 spots that obs['in_tissue'] does not put on the tissue" in note for note in model.notes_
+    )
     found = domains.predict(slide)["cluster"]
     assert found.isna().tolist() == [True] * 12 + [False] * (slide.n_obs - 12)
