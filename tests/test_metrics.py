@@ -103,7 +103,7 @@ def test_predictions_are_never_changed() -> None:
     [
         pytest.param(["a"], [0, 1], "got 1 for 2 cells", id="lengths"),
         pytest.param([None, ""], [0, 1], "got none at all", id="no label"),
-        pytest.param(["a", "b"], [0, np.nan], "1 cells without one", id="no cluster"),
+        pytest.param(["a", "b"], [0, np.nan], "1 cell without one", id="no cluster"),
     ],
 )
 def test_what_cannot_be_scored_is_said_in_one_line(
@@ -339,7 +339,7 @@ def test_continuity_equals_its_dense_definition() -> None:
 @pytest.mark.parametrize(
     ("labels", "coords", "complaint"),
     [
-        pytest.param([0], LINE[:1], "got 1 spots", id="one spot"),
+        pytest.param([0], LINE[:1], "got 1 spot,", id="one spot"),
         pytest.param([0, None], LINE[:2], "1 of them without a domain", id="no domain"),
         pytest.param([0, 1, 1], LINE, "for 3 spots", id="lengths"),
     ],

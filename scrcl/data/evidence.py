@@ -408,10 +408,11 @@ def _one_total_and_none(
 ) -> Conclusion | None:
     """Find rows of counts as they are beside rows that were brought to one total."""
     is_one = (multiples.tried > 0) & (np.abs(multiples.unit - 1) < 0.01)
-    brought = alike & ~is_one
-    if min(is_one.sum(), brought.sum()) < _enough(alike) or (is_one | brought).mean() < 0.9:
+    as_they_are, brought = is_one & ~alike, alike & ~is_one
+    if min(as_they_are.sum(), brought.sum()) < _enough(alike) or (is_one | alike).mean() < 0.9:
         return None
-    groups = {f"{undo.name} of counts": is_one, f"{undo.name} of counts per one total": brought}
+    what = f"{undo.name} of counts"
+    groups = {what: as_they_are, f"{what} per one total": brought}
     return _mixed(look, groups)
 
 

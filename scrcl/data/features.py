@@ -46,6 +46,10 @@ _TYPES = {
     "spike-ins": ("spikein", "spikeins", "ercc"),
     "custom features": ("custom",),
 }  # fmt: skip
+# What such columns call genes.
+_GENE_WORDS = {
+    "geneexpression", "gene", "genes", "rna", "mrna", "gex", "expression", "transcript", "endogenous",
+}  # fmt: skip
 # Names that no gene has.
 _NAMES = {
     "antibodies": (
@@ -72,6 +76,7 @@ _NAMES = {
     "counters": r"^__(no_feature|ambiguous|too_low_aqual|not_aligned|alignment_not_unique)$"
     r"|^n_(unmapped|multimapping|nofeature|ambiguous)$",
 }
+_MAX_LOOKED = 2_000  # rows of a column of which the words are looked at
 _PATTERNS = {
     kind: re.compile(pattern, 0 if kind == "guides" else re.IGNORECASE)
     for kind, pattern in _NAMES.items()
@@ -154,7 +159,18 @@ def _type_columns(var: pd.DataFrame) -> list[Any]:
         letters = "".join(c for c in str(name).lower() if c.isalpha())
         if letters in _COLUMNS:
             found.setdefault(letters, name)
-    return [found[letters] for letters in _COLUMNS if letters in found]
+    named = [found[letters] for letters in _COLUMNS if letters in found]
+    return named or [name for name in var if _tells_types(var[name])]
+
+
+def _tells_types(column: pd.Series) -> bool:
+    """Tell whether a column of any name says nothing but what features are: genes for the most part."""
+    words = column.dropna().astype(str).str.lower().str.replace(r"[^a-z]", "", regex=True)
+    found = set(words.iloc[:: max(1, len(words) // _MAX_LOOKED)])
+    others = {word for names in _TYPES.values() for word in names}
+    if not (found & others and found & _GENE_WORDS and found <= others | _GENE_WORDS):
+        return False
+    return bool(words.isin(_GENE_WORDS).mean() > 0.5)
 
 
 def _said(value: Any) -> str:

@@ -270,6 +270,7 @@ def _beside(path: Path) -> dict[Role, list[Path]]:
 
 def _lacks(path: Path, found: dict[Role, list[Path]]) -> str:
     prefix = re.split(r"(?i)matrix|\.mtx", path.name)[0]
+    prefix = prefix if prefix.endswith((".", "_", "-")) else ""
     wanted: dict[Role, str] = {
         "genes": f"{prefix}features.tsv.gz or {prefix}genes.tsv.gz",
         "cells": f"{prefix}barcodes.tsv.gz",

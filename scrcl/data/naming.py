@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scrcl._keys import SYMBOL
+from scrcl._text import counted
 from scrcl.data.validate import unique_names
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ def settle_names(var: pd.DataFrame, *, where: str, instead: pd.Index | None = No
     names = pd.Index(var.index.astype(str))
     if _is_numbers_of_rows(names):
         names = _named(var, names, where, instead, notes=notes)
+    without = names.str.strip().str.lower().isin(_MISSING)
+    if without.any():
+        number = counted(without.sum(), "features")
+        notes.append(f"genes: {number} without a name in {where} ({names[without][0]!r})")
     names = unique_names(names, "gene", notes)
     symbols = _symbols(var, names)
     return Names(names, names if symbols is None else symbols, notes)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _TABLES = (
     "spatial", "spatial_coords", "spatial_coordinates", "spatialcoords", "coords", "coordinates",
     "xy_coordinates", "xy_coords", "xy_loc", "xy", "xyz", "spatial_xy", "spatial_stereoseq",
-    "spatial_global", "spatial_fov", "centroids", "centroid", "locations", "positions",
+    "spatial3d", "spatial_3d", "spatial_2d", "spatial_um", "spatial_global", "spatial_fov", "centroids", "centroid", "locations", "positions",
 )  # fmt: skip
 # Columns of obs (or of a table in obsm) that hold x and y, in small letters. Positions in the whole
 # slide come before those in a field of view, and measured ones before the numbers of an array.

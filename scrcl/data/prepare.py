@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 4_096  # cells
 MIN_BATCH = 2  # cells
+_MANY_SHARED = 0.2  # share of spots that lie where another one does
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -294,7 +295,11 @@ def tissue_graph(
     places = np.column_stack([coords, codes])
     n_shared = len(coords) - len(np.unique(places, axis=0))
     if n_shared:
-        notes.append(f"{counted(n_shared, 'spots')} in the place of another one")
+        doubt = ", as if slices lay over one another: --slice-key tells them apart"
+        notes.append(
+            f"{counted(n_shared, 'spots')} in the place of another one"
+            f"{doubt if n_shared > _MANY_SHARED * len(coords) else ''}"
+        )
     if cfg.spatial_graph == "nearest":
         _note_too_few(int(np.bincount(codes).min()) - 1, cfg, notes)
     return spatial_graph(

@@ -124,8 +124,6 @@ def preprocess(
         variable = in_memory(counts[:, chosen]) if cfg.graph == "expression" else None
         table, found = quality(values.X, _symbols(shown), all_names, kept=kept, variable=variable)
         notes += found
-    else:
-        notes.append("quality: not looked at (no qc.csv), as that takes counts")
     x = _model_input(log_norm.X, counts, chosen, wanted)
     deviations = gene_deviations(log_norm.X) if wanted == "scaled" else None
     return Preprocessed(

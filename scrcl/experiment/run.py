@@ -106,6 +106,8 @@ def run_experiment(experiment: Experiment) -> Outcome:
             keep_genes(experiment.run, wanted)
         if prepared.quality is not None:
             writer.write_table("qc.csv", prepared.quality)
+        else:
+            log.warning("qc.csv is not written: the quality of cells is judged by counts")
         for seed in experiment.seeds:
             if seed in experiment.run.seeds:
                 log.info("seed %d: already there", seed)

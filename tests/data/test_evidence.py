@@ -60,6 +60,7 @@ KINDS = {
     "log1p, half precision": (LOG.astype(np.float16), "log"),
     "log1p, 3 decimals": (LOG.round(3), "log"),
     "log1p of counts": (np.log1p(COUNTS), "log"),
+    "log1p at the median": (np.log1p(per_cell(COUNTS, np.median(COUNTS.sum(1)))), "log"),
     "log1p of TPM": (np.log1p(TPM), "log"),
     "log1p, panel": (LOG[:, :50], "log"),
     "log2": (np.log2(per_cell(COUNTS) + 1), "log"),

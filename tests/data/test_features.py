@@ -133,3 +133,25 @@ def test_a_backed_file_gives_its_genes(tmp_path):
     backed = ad.read_h5ad(tmp_path / "a.h5ad", backed="r")
     assert bare(backed).shape == (5, 4)
     backed.file.close()
+
+
+def test_a_column_of_any_name_that_says_nothing_else_is_believed():
+    names = ["CD3D", "IL7R", "P1", "LYZ"]
+    said = var(names, kind=["Gene Expression", "Gene Expression", "Antibody Capture", None])
+    assert feature_types(said).tolist() == ["genes", "genes", "antibodies", "genes"]
+    said = var(names, type=pd.Categorical(["RNA", "RNA", "ADT", "RNA"]))
+    assert feature_types(said).tolist() == ["genes", "genes", "antibodies", "genes"]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pytest.param(["rna", "protein", "protein", "protein"], id="what genes make"),
+        pytest.param(["gene", "negative", "positive", "gene"], id="further words"),
+        pytest.param(["control", "control", "control", "control"], id="no gene at all"),
+        pytest.param([1, 2, 3, 4], id="numbers"),
+    ],
+)
+def test_a_column_of_any_name_that_says_something_else_is_not(column):
+    said = var(["CD3D", "IL7R", "P1", "LYZ"], status=column)
+    assert feature_types(said).tolist() == ["genes"] * 4

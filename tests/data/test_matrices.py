@@ -282,3 +282,11 @@ def test_a_trivial_place_is_not_announced(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         read(put_10x(tmp_path))
     assert caplog.text == ""
+
+
+def test_what_is_missing_is_called_by_its_usual_name_where_nothing_stands_in_front(tmp_path):
+    put_10x(tmp_path)
+    (tmp_path / "matrix.mtx").rename(tmp_path / "mat.mtx")
+    (tmp_path / "features.tsv").unlink()
+    with pytest.raises(InputError, match=r"has mat\.mtx and barcodes\.tsv, lacks features\.tsv"):
+        read(tmp_path)

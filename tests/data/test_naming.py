@@ -77,3 +77,9 @@ def test_raw_of_seuratdisk_is_called_as_in_r():
     cells = settled(adata)
     assert cells.raw.var_names.tolist() == SYMBOLS
     assert adata.raw.var_names.tolist() == list("0123")
+
+
+@pytest.mark.parametrize("missing", ["nan", "None", "", "<NA>", "-"])
+def test_a_gene_without_a_name_is_said(missing):
+    found = settle_names(var([*SYMBOLS[:3], missing]), where="var")
+    assert found.notes == [f"genes: 1 feature without a name in var ({missing!r})"]

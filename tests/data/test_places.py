@@ -73,7 +73,9 @@ def test_of_a_table_the_columns_of_positions_are_taken(names):
     assert names[2] in notes[0]
 
 
-@pytest.mark.parametrize("key", ["X_spatial", "coords", "spatial_stereoseq", "Spatial", "X_xy"])
+@pytest.mark.parametrize(
+    "key", ["X_spatial", "X_spatial3d", "coords", "spatial_stereoseq", "Spatial", "X_xy"]
+)
 def test_positions_under_another_name_are_taken_and_it_is_said(key):
     coords, notes = find_places(tissue(key=key))
     assert np.array_equal(coords, GRID)

@@ -150,6 +150,9 @@ def test_spots_in_one_place_are_counted(adata_st):
     adata = adata_st.copy()
     adata.obsm["spatial"] = coords
     assert "1 spot in the place of another one" in prepare(adata, ST).notes
+    adata.obsm["spatial"] = np.repeat(coords[::2], 2, axis=0)[: len(coords)]
+    note = next(note for note in prepare(adata, ST).notes if "in the place" in note)
+    assert "as if slices lay over one another: --slice-key" in note
     adata.obs["slice"] = ["a", "b"] * 18
     assert prepare(adata, ST, slice_key="slice").notes == []
 
