@@ -246,7 +246,7 @@ def look_at(path: Path) -> Iterator[dict[str, str]]:
             "data": path.stem,
             "values": name,
             "truth": truth,
-            "said": said,
+            "said": REFUSED if truth == REFUSED and judged == "right" else said,
             "judged": judged,
             "line": line,
         }
