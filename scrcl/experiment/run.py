@@ -107,7 +107,7 @@ def run_experiment(experiment: Experiment) -> Outcome:
         if prepared.quality is not None:
             writer.write_table("qc.csv", prepared.quality)
         else:
-            log.warning("qc.csv is not written: the quality of cells is judged by counts")
+            log.info("qc.csv is not written: the quality of cells is judged by counts")
         for seed in experiment.seeds:
             if seed in experiment.run.seeds:
                 log.info("seed %d: already there", seed)
