@@ -66,6 +66,7 @@ class Plot {
     );
     this.host.append(this.under, this.canvas, this.over);
     this.images = plane.slices.filter((slice) => slice.image).map((slice) => this.pictureOf(slice));
+    this.under.hidden = !this.images.length; // a layer less to put together for every frame
     this.listen();
     new ResizeObserver(() => this.resize()).observe(this.host);
   }
