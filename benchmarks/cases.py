@@ -33,7 +33,9 @@ FOLDERS = {"filtered", "DGE_filtered", "outs"}
 """Folders that are an input as a whole."""
 SPATIAL = {"cosmx", "libraries", "coords", "visium_hd4"}
 """Kinds of inputs with positions; so are files that begin with ``st`` or have slide in the name."""
-ROUTINE = re.compile(r"train:|report: |^seed \d+[,:] |^$|^\S+, default: |^protocol|^label-free|^-> ")
+ROUTINE = re.compile(
+    r"train:|report: |^seed \d+[,:] |^$|^\S+, default: |^protocol|^label-free|^-> "
+)
 
 
 PAGE = """# Odd but ordinary inputs

@@ -45,6 +45,7 @@ _LEAST_TOTAL, _LARGEST_TOTAL = 0.5, 2e7  # proportions; more than is sequenced, 
 _N_TOP = 20  # genes with the largest means
 _GAP = 5.0  # between the largest values of rows of logarithms and of linear ones
 _LEAST_BINS = 5
+_GENES_FOR_BINS = 30  # a few genes may well have the same largest count in all cells
 _MOSTLY_WHOLE = 0.3  # share of whole numbers in a row
 _FRACTIONS = "counts, some with decimals, as where reads are shared among genes"
 _NAMES: dict[Kind, str] = {"log": "logarithms", "linear": "linear values"}
@@ -226,7 +227,9 @@ def _are_ranks(look: Look) -> bool:
     n_vars = len(look.gene_sums)
     all_ranks = [n_vars * (n_vars - 1) / 2, n_vars * (n_vars + 1) / 2]
     has_most = look.largest == look.high
-    if len(has_most) < 10 or look.high < _LEAST_BINS or has_most.mean() < _FIRM:
+    if len(has_most) < 10 or n_vars < _GENES_FOR_BINS:
+        return False
+    if look.high < _LEAST_BINS or has_most.mean() < _FIRM:
         return False
     return bool(np.ptp(look.totals) > 0 or look.totals[0] in all_ranks)
 

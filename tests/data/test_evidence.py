@@ -241,3 +241,9 @@ def test_two_inverses_that_each_give_half_of_the_cells_one_total_are_two_kinds()
     about = conclude(np.vstack([logs[:30], logs[30:] / np.log(2)]))
     assert about.kind is None
     assert [set(rows) for _, rows in about.groups] == [set(range(30)), set(range(30, 60))]
+
+
+def test_a_few_genes_may_have_the_same_largest_count_in_all_cells():
+    X = np.random.default_rng(0).poisson(3, (40, 20))
+    X[:, 7] = 13
+    assert conclude(X).kind == "counts"
