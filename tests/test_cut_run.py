@@ -26,6 +26,7 @@ def run(runner: Runner, adata_sc: ad.AnnData) -> RunFolder:
 def test_a_cut_is_what_a_run_with_that_number_gives(
     run: RunFolder, runner: Runner, adata_sc: ad.AnnData, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (run.path / "report_genes.txt").write_text("gene1\n")
     before = tree(run.path)
 
     assert main(["cut", str(run.path), "--n-clusters", "4", "--json"]) == 0
@@ -47,6 +48,8 @@ def test_a_cut_is_what_a_run_with_that_number_gives(
     assert result.obs["scrcl"].nunique() == result.uns["scrcl"]["n_clusters"] == 4
     assert "scrcl_association" not in result.varm
     assert not (new.path / "seed_0" / "gene_associations.csv").exists()
+    for kept in ("qc.csv", "report_genes.txt"):
+        assert (new.path / kept).read_bytes() == before[kept]
     models = [ScRCL.load(folder / "seed_0" / "model") for folder in (new.path, run.path)]
     cut, trained = (model.predict(adata_sc) for model in models)
     pd.testing.assert_frame_equal(cut, trained)

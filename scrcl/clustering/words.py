@@ -1,5 +1,6 @@
 """What the tree of clusters says, in sentences."""
 
+from scrcl._text import counted
 from scrcl.clustering.tree import DEPTH, SMALLEST, ClusterTree
 
 
@@ -36,12 +37,13 @@ def _how_deep(tree: ClusterTree, n_clusters: int) -> str:
         )
     if n_clusters == supported:
         return f"{n_clusters} clusters: as deep as the evidence goes."
-    clusters = "1 cluster" if n_clusters == 1 else f"{n_clusters} clusters"
+    clusters = counted(n_clusters, "clusters")
     if n_clusters < supported:
         return f"{clusters}, as asked: the evidence goes deeper, to {supported}."
+    beyond = counted(n_clusters - supported, "splits")
     return (
-        f"{clusters}, as asked: the evidence goes to {supported}; the other "
-        f"{n_clusters - supported} of the splits have less than is asked for (splits.csv)."
+        f"{clusters}, as asked: the evidence goes to {supported}. Made with less than is asked for: "
+        f"{beyond} (splits.csv)."
     )
 
 
@@ -79,7 +81,7 @@ def _outlying(tree: ClusterTree) -> list[str]:
     n_cells = int(tree.cells_of_leaves[tree.outlying].sum())
     if not n_cells:
         return []
-    lie = "1 cell lies" if n_cells == 1 else f"{n_cells:,} cells lie"
+    lie = f"{counted(n_cells, 'cells')} {'lies' if n_cells == 1 else 'lie'}"
     text = (
         f"{lie} apart from all others with fewer than {SMALLEST} like it: outliers, which stay with "
         "the cluster that they are put with most (column outlier)."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from scrcl.experiment.after import Attempts
 from scrcl.experiment.finish import Outcome, finish, scored, tree_fields
 from scrcl.experiment.inputs import Dataset
 from scrcl.model import ScRCL
-from scrcl.results import check_free, stored_name, writing
+from scrcl.results import atomic_path, check_free, stored_name, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from scrcl.results import Existing, RunFolder, SeedResult
 
 log = logging.getLogger(__name__)
+
+OF_CELLS = ("qc.csv", "report_genes.txt")
+"""Files of a run that do not depend on its clusters."""
 
 
 def cut_run(
@@ -84,6 +88,10 @@ def cut_run(
     with writing(
         new, to_yaml(config), settings=settings, device="none", existing=existing
     ) as writer:
+        for kept in OF_CELLS:
+            if (run.path / kept).is_file():
+                with atomic_path(new.path / kept) as part:
+                    shutil.copyfile(run.path / kept, part)
         for seed, tree in trees.items():
             if seed in new.seeds:
                 log.info("seed %d: already there", seed)

@@ -30,7 +30,10 @@ def test_a_cut_as_deep_as_the_evidence_says_what_would_be_next():
     [
         (1, "1 cluster, as asked: the evidence goes deeper, to 2."),
         (2, "2 clusters: as deep as the evidence goes."),
-        (4, "4 clusters, as asked: the evidence goes to 2; the other 2 of the splits"),
+        (
+            4,
+            "4 clusters, as asked: the evidence goes to 2. Made with less than is asked for: 2 splits",
+        ),
     ],
 )
 def test_a_number_that_was_asked_for_is_set_beside_the_evidence(n_clusters, said):
