@@ -134,10 +134,16 @@ def _report(args: argparse.Namespace) -> None:
     print(write_report(run))
 
 
-def _add_rename(parser: Parser) -> None:
+def _add_folder(parser: Parser) -> None:
+    """Add the run as the one thing without a flag, for `chosen_run`."""
     parser.add_argument(
-        "folder", metavar="RUN", nargs="?", help="folder of the run, or its name (the newest)"
+        "run", metavar="RUN", nargs="?", help="folder of the run, or its name (the newest)"
     )
+    parser.set_defaults(dataset=None)
+
+
+def _add_rename(parser: Parser) -> None:
+    _add_folder(parser)
     parser.add_argument(
         "--names",
         metavar="FILE",
@@ -151,23 +157,19 @@ def _add_rename(parser: Parser) -> None:
 def _rename(args: argparse.Namespace) -> None:
     from scrcl.experiment import rename_clusters  # noqa: PLC0415  (as above)
 
-    args.run, args.dataset = args.folder, None
     run = chosen_run(args)
     for cluster, name in rename_clusters(run, args.names).items():
         print(f"{cluster}\t{name}")
 
 
 def _add_cut(parser: Parser) -> None:
-    parser.add_argument(
-        "folder", metavar="RUN", nargs="?", help="folder of the run, or its name (the newest)"
-    )
+    _add_folder(parser)
     add_cut(parser)
 
 
 def _cut(args: argparse.Namespace) -> int | None:
     from scrcl.experiment import cut_run  # noqa: PLC0415  (as above)
 
-    args.run, args.dataset = args.folder, None
     with logging_to_stderr(quiet=args.quiet):
         outcome = cut_run(
             chosen_run(args),
@@ -182,9 +184,7 @@ def _cut(args: argparse.Namespace) -> int | None:
 
 
 def _add_export(parser: Parser) -> None:
-    parser.add_argument(
-        "folder", metavar="RUN", nargs="?", help="folder of the run, or its name (the newest)"
-    )
+    _add_folder(parser)
     parser.add_argument("--to", required=True, choices=_PROGRAMS, help="program to write for")
     parser.add_argument(
         "--into", metavar="DIR", type=Path, help="new folder to write (RUN/export/PROGRAM)"
@@ -196,7 +196,6 @@ def _add_export(parser: Parser) -> None:
 def _export(args: argparse.Namespace) -> None:
     from scrcl.experiment import export_run  # noqa: PLC0415  (as above)
 
-    args.run, args.dataset = args.folder, None
     with logging_to_stderr(quiet=args.quiet):
         print(export_run(chosen_run(args), args.to, args.into, replace=args.overwrite))
 

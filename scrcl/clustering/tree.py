@@ -94,15 +94,21 @@ class ClusterTree:
 
     @cached_property
     def _clear(self) -> NDArray[np.bool_]:
-        found, bar = self.splits, self.bar
+        found = self.splits
         meets = (
-            (found["mixing"] <= bar.mixing)
-            & (found["distance"] >= bar.distance)
-            & (found["n_genes"] >= bar.n_genes)
+            self._apart
+            & (found["n_genes"] >= self.bar.n_genes)
             & (found["p_value"] <= found["level"])
             & (found[["n_left", "n_right"]].min(axis=1) >= SMALLEST)
         )
-        return meets.to_numpy()
+        return np.asarray(meets)
+
+    @cached_property
+    def _apart(self) -> NDArray[np.bool_]:
+        """Whether votes and distance set the sides of each split apart, (n_leaves - 1,)."""
+        found, bar = self.splits, self.bar
+        apart = (found["mixing"] <= bar.mixing) & (found["distance"] >= bar.distance)
+        return apart.to_numpy()
 
     @property
     def by_depth(self) -> "pd.Series[bool]":
@@ -127,15 +133,13 @@ class ClusterTree:
     def n_supported(self) -> int:
         """As many clusters as the evidence gives: 1 if no split meets the bar."""
         opened = self._support_below[self.n_leaves :]
-        aside = opened & ~self.supported & (self._smaller_side < SMALLEST)
-        return int(opened.sum() - aside.sum()) + 1
+        return int(opened.sum() - self._leave_over.sum()) + 1
 
     @cached_property
     def n_max(self) -> int:
         """The most clusters that the tree can be cut into."""
-        opened = self._support_below[self.n_leaves :]
-        aside = opened & ~self.supported & (self._smaller_side < SMALLEST)
-        return self.n_leaves - sum(len(self._below(node)) for node in self._small_of(aside))
+        left_over = self._small_of(self._leave_over)
+        return self.n_leaves - sum(len(self._below(node)) for node in left_over)
 
     @property
     def cells_of_leaves(self) -> NDArray[np.intp]:
@@ -220,11 +224,7 @@ class ClusterTree:
 
         Too few for a type of their own; they stay with the cluster that they are put with most.
         """
-        apart = (
-            (self._smaller_side < SMALLEST)
-            & (self.splits["mixing"] <= self.bar.mixing).to_numpy()
-            & (self.splits["distance"] >= self.bar.distance).to_numpy()
-        )
+        apart = self._apart & (self._smaller_side < SMALLEST)
         found = np.zeros(self.n_leaves, dtype=bool)
         for node in self._small_of(apart):
             found[self._below(node)] = True
@@ -294,6 +294,12 @@ class ClusterTree:
         return np.asarray(self.n_cells[self.merges].min(axis=1))
 
     @cached_property
+    def _leave_over(self) -> NDArray[np.bool_]:
+        """Whether opening each split for what is below it leaves a few cells over, (n_leaves - 1,)."""
+        opened = self._support_below[self.n_leaves :]
+        return np.asarray(opened & ~self.supported & (self._smaller_side < SMALLEST))
+
+    @cached_property
     def _support_below(self) -> NDArray[np.bool_]:
         """Whether a node or one below it is split with support, (2 n_leaves - 1,)."""
         below = np.zeros(2 * self.n_leaves - 1, dtype=bool)
@@ -324,21 +330,12 @@ class ClusterTree:
             node = max(open_ones, key=lambda node: (self.priority[node], -node))
             nodes.remove(node)
             small, large = sorted(self.merges[node - self.n_leaves], key=self._by_cells)
-            if self._leaves_over(node):
+            if self._leave_over[node - self.n_leaves]:
                 aside.append((small, large))
                 nodes.append(large)
             else:
                 nodes += [large, small]
         return nodes, aside
-
-    def _leaves_over(self, node: int) -> bool:
-        """Whether opening a node for what is below it leaves a few cells over."""
-        step = node - self.n_leaves
-        return bool(
-            self._support_below[node]
-            and not self.supported[step]
-            and self._smaller_side[step] < SMALLEST
-        )
 
     def _small_of(self, steps: NDArray[np.bool_]) -> list[int]:
         """Return the smaller sides of some splits."""
@@ -379,7 +376,7 @@ class ClusterTree:
         votes = self.sizes[own] @ self.together[own] * self.sizes
         while node not in nodes:
             sides = sorted(self.merges[node - self.n_leaves], key=self._by_cells)
-            if self._leaves_over(node):
+            if self._leave_over[node - self.n_leaves]:
                 node = sides[1]
             else:
                 node = max(

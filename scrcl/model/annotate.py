@@ -12,7 +12,7 @@ from anndata import ImplicitModificationWarning
 from scrcl._validate import InputError
 from scrcl.data.naming import settle_names
 from scrcl.model.estimator import ScRCL, categorical
-from scrcl.model.recut import write_levels
+from scrcl.model.recut import target_of, write_levels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,7 +114,7 @@ def cluster(  # noqa: PLR0913  (the one public door; all options go by name)
             "clusters, wanted one that has. Leave levels out, or choose consensus."
         )
         raise InputError(msg)
-    target = adata if not copy else adata.to_memory() if adata.isbacked else adata.copy()
+    target = target_of(adata, copy=copy)
     write_result(target, model, key_added, links=links, keep_views=keep_views)
     if levels:
         write_levels(target, key_added)

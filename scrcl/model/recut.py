@@ -81,7 +81,7 @@ def cut(
     found = tree.clusters(as_n_clusters(n_clusters))
     assert found.confidence is not None  # a tree tells
     names = [str(number) for number in range(found.n_clusters)]
-    target = _target(adata, copy=copy)
+    target = target_of(adata, copy=copy)
     _write(
         target,
         key_added,
@@ -171,7 +171,7 @@ def subcluster(
     new_names = [*names[:number], *parts, *names[number + 1 :]]
     new_codes = np.where(codes > number, codes + len(parts) - 1, codes)
     new_codes[own] = labels + number
-    target = _target(adata, copy=copy)
+    target = target_of(adata, copy=copy)
     if confidence is None:
         confidence = cells.confidence(new_codes)
     how = "trained again" if retrain else "along the tree"
@@ -232,7 +232,7 @@ def merge(
     renumbered[kept] = np.arange(len(kept))
     renumbered[joined] = renumbered[joined[0]]
     new_codes = renumbered[codes]
-    target = _target(adata, copy=copy)
+    target = target_of(adata, copy=copy)
     confidence = cells.confidence(new_codes)
     edits = [*_edits(adata, key_added), f"merge {', '.join(known[number] for number in joined)}"]
     _write(target, key_added, new_codes, new_names, confidence=confidence, edits=edits)
@@ -379,7 +379,8 @@ def _edits(adata: AnnData, key: str) -> list[str]:
     return [str(edit) for edit in adata.uns[key].get("edits", ())]
 
 
-def _target(adata: AnnData, *, copy: bool) -> AnnData:
+def target_of(adata: AnnData, *, copy: bool) -> AnnData:
+    """Return what is written to: the data, or a copy of them in memory."""
     if not copy:
         return adata
     return adata.to_memory() if adata.isbacked else adata.copy()
