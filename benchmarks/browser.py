@@ -73,7 +73,11 @@ class Browser:
             self.call(f"{domain}.enable")
 
     def size(self, width: int, height: int, *, dark: bool = False, touch: bool = False) -> None:
-        """Set the size of the page in CSS pixels, and what the reader prefers."""
+        """Set the size of the page in CSS pixels, and what the reader prefers.
+
+        Motion is always reduced: while a page scrolls smoothly, places read from it are no longer
+        where a click lands.
+        """
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -81,8 +85,12 @@ class Browser:
             deviceScaleFactor=1,
             mobile=touch,
         )
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        preferred = {
+            "prefers-color-scheme": "dark" if dark else "light",
+            "prefers-reduced-motion": "reduce",
+        }
+        features = [{"name": name, "value": value} for name, value in preferred.items()]
+        self.call("Emulation.setEmulatedMedia", features=features)
 
     def open(self, path: Path, fragment: str = "") -> None:
         """Open a file; the page may still be at work when this returns."""
