@@ -197,9 +197,7 @@ def run_paper(task: Task) -> Runner:
         if "paper_oracle" in names:
             truth = data.labels[prepared.kept]
             oracle = _TimedOracle(truth, seed=seed, spots=setup.spots)
-        last = run_seed(
-            setup, seed, on_epoch=None if oracle is None else oracle.watch
-        ).clustering.labels
+        last = run_seed(setup, seed, on_epoch=None if oracle is None else oracle).clustering.labels
         watching = 0.0 if oracle is None else oracle.seconds
         if "paper_last" in names:
             yield Found("paper_last", last, prepared.kept, clock() - watching)

@@ -1,6 +1,6 @@
 """Put the tables of a benchmark into docs/results.md: python benchmarks/readme.py CSV NAME.
 
-NAME is accuracy, spatial, structure or power.
+NAME is accuracy, spatial, structure, power or paper.
 
 What stands between ``<!-- NAME-table:begin -->`` and ``<!-- NAME-table:end -->`` is made from the CSV
 that the benchmark wrote, so no number there is typed. ``python benchmarks/readme.py`` alone makes the
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 TASKS = {"accuracy": "sc", "spatial": "st"}
-SUMMED = ("structure", "power")
+SUMMED = ("structure", "power", "paper")
 """Benchmarks whose module has a ``summary`` of its own."""
 _KINDS = {"accuracy": "single cells, 8 sets", "spatial": "tissues, 5 sets"}
 _GROUPS = {"tune": "ARI, tuning sets", "report": "ARI, reporting sets", "all": "ARI, all sets"}

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, Literal, NoReturn, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -27,6 +27,21 @@ from scrcl.nn.pairwise import compare
 from scrcl.seed import isolated, random_state, seeded, set_random_state
 
 EpochHook: TypeAlias = Callable[[int, Views], None]
+
+
+@runtime_checkable
+class StatefulHook(Protocol):
+    """A hook that can be saved with the training, of plain values and tensors."""
+
+    def __call__(self, epoch: int, views: Views, /) -> None:
+        """Look at an epoch."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that it has seen."""
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        """Take back what `state_dict` gave."""
+
 
 MIN_CELLS = 2
 FUSED_DEVICES = ("cpu", "cuda")
@@ -117,7 +132,7 @@ def fit(  # noqa: PLR0913 - the one public door; all options go by name
     checkpoint
         Where to save the training now and then. If the file is there, training goes on from it,
         with the same outcome as if it had not been interrupted: bit for bit on the CPU. It stays
-        when training is done. Not together with ``on_epoch``, whose state nobody here knows.
+        when training is done. Together with ``on_epoch`` only if that is a `StatefulHook`.
 
     Returns
     -------
@@ -129,6 +144,13 @@ def fit(  # noqa: PLR0913 - the one public door; all options go by name
         If there are fewer than two cells, the loss stops being finite, or the checkpoint is not one
         of this training.
     """
+    watcher = on_epoch if isinstance(on_epoch, StatefulHook) else None
+    if checkpoint is not None and on_epoch is not None and watcher is None:
+        msg = (
+            "checkpoint: got an on_epoch that cannot be saved with it, wanted one with state_dict "
+            "and load_state_dict. Leave one of the two out."
+        )
+        raise InputError(msg)
     n_obs, n_genes = inputs.x.shape
     if n_obs < MIN_CELLS:
         msg = f"cells: got {n_obs}, wanted at least {MIN_CELLS} to contrast with each other."
@@ -147,7 +169,7 @@ def fit(  # noqa: PLR0913 - the one public door; all options go by name
         saver = None
         if checkpoint is not None:
             what = (model_cfg, train_cfg, n_latent, seed, keep, device.type)
-            saver = _Saver(checkpoint, identify(*what, *_fingerprint(inputs)))
+            saver = _Saver(checkpoint, identify(*what, *_fingerprint(inputs)), watcher)
         return trainer.run(keep=keep, on_epoch=on_epoch, progress=progress, saver=saver)
 
 
@@ -231,11 +253,11 @@ class Trainer:
                 if epoch % FLUSH_EVERY == 0 or epoch == n_epochs:
                     self._log(pending, bar)
                     pending.clear()
-                    if saver is not None:
-                        saver.offer(self, best)
                 if on_epoch is not None:
                     with isolated(self.batches.device):
                         on_epoch(epoch, self.views())
+                if saver is not None and not pending:
+                    saver.offer(self, best)
         return Fit(
             model=self.model,
             history=self.history,
@@ -354,15 +376,26 @@ class _Best:
 class _Saver:
     """Saves a training and takes it up again."""
 
-    def __init__(self, checkpoint: Checkpoint, identity: str) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, identity: str, watcher: StatefulHook | None = None
+    ) -> None:
         self.checkpoint = checkpoint
         self.identity = identity
+        self.watcher = watcher
 
     def resume(self, trainer: Trainer, best: _Best | None) -> None:
         """Put the trainer where the checkpoint left it, if there is one."""
         state = self.checkpoint.load(self.identity)
         if state is None:
             return
+        if self.watcher is not None:
+            if state.get("watcher") is None:
+                msg = (
+                    f"checkpoint: got {self.checkpoint.path} of a training that nobody watched, "
+                    "wanted one with what its watcher saw. Remove it to train from the start."
+                )
+                raise InputError(msg)
+            self.watcher.load_state_dict(state["watcher"])
         device = trainer.batches.device
         trainer.model.load_state_dict(state["model"])
         trainer.optimizer.load_state_dict(state["optimizer"])
@@ -381,6 +414,7 @@ class _Saver:
             "optimizer": trainer.optimizer.state_dict(),
             "history": trainer.history,
             "best": None if best is None else best.state_dict(),
+            "watcher": None if self.watcher is None else self.watcher.state_dict(),
             "random": random_state(trainer.batches.device),
         }
         self.checkpoint.save(self.identity, state)

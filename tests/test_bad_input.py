@@ -313,7 +313,7 @@ def test_labels_on_cells_that_take_no_part_are_no_labels(
         pytest.param(["--set", "n_refine=5"], "cluster.n_refine: got 5 for single", id="task"),
         pytest.param(["--set", "method=domains"], "got 'domains', wanted spots", id="method"),
         pytest.param(["--device", "tpu"], "device: got 'tpu'", id="device"),
-        pytest.param(["--preset", "best"], "--preset: invalid choice", id="preset"),
+        pytest.param(["--preset", "best"], "--preset/--only: invalid choice", id="preset"),
         pytest.param(["--resume", "--overwrite"], "got both --resume and --overwrite", id="both"),
         pytest.param(["--epoch", "5"], "unrecognized arguments", id="flag"),
     ],

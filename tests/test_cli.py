@@ -173,12 +173,15 @@ def test_the_closing_table_has_a_row_for_each_protocol(
     code, out, error = runner("sc", "--input", runner.save(adata_sc), *given)
 
     assert code == 0, error
-    _, title, header, free, oracle, path = out.splitlines()
+    _, title, header, free, oracle, *explained, path = out.splitlines()
     assert title == "cells, fast: 45 cells, 60 genes, seeds 1, 2"
     assert header.split()[:6] == ["protocol", "ACC", "NMI", "ARI", "macro-F1", "clusters"]
     assert free.startswith("label-free")
     assert "±" in free
     assert oracle.startswith("oracle")
+    assert [line.partition(": ")[0] for line in explained] == ["label-free", "oracle"]
+    assert "nothing was picked with labels" in explained[0]
+    assert "the best of all epochs, picked with the labels" in explained[1]
     assert path == f"-> {runner.run_of('sc')}"
 
 

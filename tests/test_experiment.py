@@ -116,7 +116,7 @@ def test_the_oracle_keeps_the_epoch_that_scores_best() -> None:
     oracle = Oracle(TRUTH, seed=0, spots=None)
 
     for epoch, clusters in enumerate([WRONG, RIGHT, WRONG], start=1):
-        oracle.watch(epoch, views_of(clusters))
+        oracle(epoch, views_of(clusters))
 
     assert oracle.best_epoch == 2
     assert adjusted_rand_index(oracle.clusters(), RIGHT) == 1
@@ -133,7 +133,7 @@ def test_the_oracle_of_spots_goes_by_ari_and_lets_fifty_neighbours_vote() -> Non
     truth = pd.Series(pd.Categorical(domains.astype(str)))
 
     oracle = Oracle(truth, seed=0, spots=Spots(coords=coords, slices=None))
-    oracle.watch(1, views_of(list(speckled)))
+    oracle(1, views_of(list(speckled)))
 
     assert oracle.criterion == "ari"
     assert adjusted_rand_index(oracle.clusters()[:30], np.zeros(30)) == 1

@@ -205,8 +205,9 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     which = group.add_mutually_exclusive_group()
     which.add_argument(
         "--preset",
+        "--only",
         choices=("paper", "default"),
-        help="the paper's values (for sets that have them) or label-free defaults (for all others)",
+        help="the paper's values or our defaults (for sets of the paper both, else the latter)",
     )
     which.add_argument("--config", type=Path, metavar="FILE", help="a YAML file instead")
     group.add_argument(
@@ -244,8 +245,9 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--oracle",
-        action="store_true",
-        help="also the paper's protocol, which picks the epoch with the labels; needs labels",
+        action=argparse.BooleanOptionalAction,
+        help="also the paper's protocol, which picks the epoch with the labels; needs labels "
+        "(preset paper: where there are some; else: no)",
     )
     group.add_argument(
         "--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to train (auto)"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from scrcl.cli.arguments import Parser
     from scrcl.config import Config, Task
     from scrcl.experiment import Experiment, Outcome
+    from scrcl.model import Preset
     from scrcl.results import Existing, RunFolder
 
 log = logging.getLogger(__name__)
@@ -110,30 +111,42 @@ def run(task: Task, args: argparse.Namespace) -> int:
         run_experiment,
         take_part,
     )
+    from scrcl.results import check_free  # noqa: PLC0415  (as above)
     from scrcl.seed import resolve_device  # noqa: PLC0415  (as above)
 
     with logging_to_stderr(quiet=args.quiet):
         if args.download:
             _download(args)
-        experiment = _experiment(task, args)
-        device = resolve_device(experiment.device)
-        with processes(device, one_only=experiment.one_process_only) as number:
+        experiments = _experiments(task, args)
+        device = resolve_device(args.device)
+        alone = next(filter(None, (one.one_process_only for one in experiments)), None)
+        with processes(device, one_only=alone) as number:
             if number:
-                take_part(experiment)
+                for experiment in experiments:
+                    take_part(experiment)
                 return 0
-            outcome = run_experiment(experiment)
-    return told(outcome, args)
+            for experiment in experiments:  # before hours of training
+                check_free(experiment.run, experiment.existing)
+            outcomes = []
+            for experiment in experiments:
+                outcomes.append(run_experiment(experiment))
+                tell(outcomes[-1], args)
+    return ended(outcomes, args)
 
 
-def told(outcome: Outcome, args: argparse.Namespace) -> int:
-    """Print what a run found, and return its exit code."""
+def tell(outcome: Outcome, args: argparse.Namespace) -> None:
+    """Print what a run found."""
     if not args.quiet:
-        print(printing.closing_table(outcome))
-    if args.json:
-        print(printing.as_json(outcome))
+        print(printing.closing_table(outcome), flush=True)
     if outcome.failed:
         print(f"error: {printing.what_failed(outcome)}", file=sys.stderr)
-    return INCOMPLETE if outcome.failed else 0
+
+
+def ended(outcomes: Sequence[Outcome], args: argparse.Namespace) -> int:
+    """Print the summary of the last run where it is asked for; return the exit code of all."""
+    if args.json:
+        print(printing.as_json(outcomes[-1]))
+    return INCOMPLETE if any(outcome.failed for outcome in outcomes) else 0
 
 
 def _download(args: argparse.Namespace) -> None:
@@ -203,17 +216,40 @@ def chosen_run(args: argparse.Namespace) -> RunFolder:
     return find_run(args.out, task=task, dataset=args.dataset, name=args.run)
 
 
-def _experiment(task: Task, args: argparse.Namespace) -> Experiment:
+def _experiments(task: Task, args: argparse.Namespace) -> list[Experiment]:
+    """Settle what is to be run: for a set of the paper first our default, then the paper's."""
+    from scrcl.config import configs_dir  # noqa: PLC0415  (as above)
+
+    dataset = args.dataset or (None if args.input else DEFAULTS[task])
+    of_paper = (configs_dir() / task / f"{dataset}.yaml").is_file()
+    if not of_paper or args.preset is not None or args.config is not None:
+        return [_experiment(task, args, dataset, args.preset)]
+    default = _experiment(task, args, dataset, "default", seeds_of_paper=True)
+    return [
+        replace(default, n_clusters="auto"),
+        _experiment(task, args, dataset, "paper", default=default.run),
+    ]
+
+
+def _experiment(
+    task: Task,
+    args: argparse.Namespace,
+    dataset: str | None,
+    preset: Preset | None,
+    *,
+    default: RunFolder | None = None,
+    seeds_of_paper: bool = False,
+) -> Experiment:
     from scrcl.experiment import (  # noqa: PLC0415  (as above)
         DEFAULT_SEEDS,
         PAPER_SEEDS,
         Experiment,
         InputSpec,
+        PaperTable,
         choose_config,
     )
     from scrcl.results import RunFolder  # noqa: PLC0415  (as above)
 
-    dataset = args.dataset or (None if args.input else DEFAULTS[task])
     source = InputSpec(
         task=task,
         spec=None if dataset is None else find(dataset),
@@ -223,16 +259,24 @@ def _experiment(task: Task, args: argparse.Namespace) -> Experiment:
         slice_key=getattr(args, "slice_key", None),
         batch_key=getattr(args, "batch_key", None),
     )
-    name, config = choose_config(task, dataset=dataset, preset=args.preset, path=args.config)
+    name, config = choose_config(task, dataset=dataset, preset=preset, path=args.config)
     is_paper = name == "paper" and args.config is None
+    run = RunFolder.at(args.out, task=task, dataset=source.name, name=name)
+    published = None if source.spec is None else source.spec.published
+    table = None
+    if default is not None or published is not None:
+        itself = run if name == "default" and args.config is None else None
+        table = PaperTable(published=published, default=default or itself)
+    oracle = args.oracle if is_paper else bool(args.oracle)
     return Experiment(
         source=source,
         config=_override(config, args),
-        run=RunFolder.at(args.out, task=task, dataset=source.name, name=name),
+        run=run,
         n_clusters=args.n_clusters,
-        seeds=args.seeds or (PAPER_SEEDS if is_paper else DEFAULT_SEEDS),
+        seeds=args.seeds or (PAPER_SEEDS if is_paper or seeds_of_paper else DEFAULT_SEEDS),
         device=args.device,
-        oracle=args.oracle,
+        oracle=oracle,
+        table=table,
         existing=_existing(args),
         progress=not args.quiet,
         report=not args.no_report,

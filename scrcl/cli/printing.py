@@ -30,16 +30,33 @@ def closing_table(outcome: Outcome) -> str:
         f"{counted(outcome.n_genes, 'genes')}, "
         f"seeds {', '.join(map(str, outcome.seeds))}"
     )
-    header = ["protocol", *_SCORES.values(), "ARI between seeds"]
+    summary = outcome.summary
+    timed = "time_ratio" in summary and bool(summary["time_ratio"].notna().any())
+    header = ["protocol", *_SCORES.values(), "ARI between seeds", *(["time"] if timed else [])]
     rows = [
         [
             str(row["protocol"]).replace("_", "-"),
             *(_mean_and_sd(row[f"{s}_mean"], row[f"{s}_sd"], s) for s in _SCORES),
             _number(row["seed_ari_mean"]),
+            *([_times(row["time_ratio"])] if timed else []),
         ]
-        for _, row in outcome.summary.iterrows()
+        for _, row in summary.iterrows()
     ]
-    return "\n".join(["", title, *_aligned([header, *rows]), f"-> {run.path}"])
+    legend = [] if len(rows) == 1 else _legend(outcome, timed=timed)
+    return "\n".join(["", title, *_aligned([header, *rows]), *legend, f"-> {run.path}"])
+
+
+def _legend(outcome: Outcome, *, timed: bool) -> list[str]:
+    """How the numbers of each row came about, one a line."""
+    from scrcl.results import explained  # noqa: PLC0415  (pandas, and --help needs none)
+
+    spec = DATASETS.get(outcome.run.dataset)
+    source = spec.published.source if spec and spec.published else None
+    lines = [
+        f"{protocol.replace('_', '-')}: {explained(protocol, source, paper=outcome.run.is_paper)}"
+        for protocol in map(str, outcome.summary["protocol"])
+    ]
+    return lines + (["time: of a seed, as a multiple of the default preset's"] if timed else [])
 
 
 def what_failed(outcome: Outcome) -> str:
@@ -133,6 +150,10 @@ def _mean_and_sd(mean: float, sd: float, score: str) -> str:
     spread = "" if math.isnan(sd) else f" ± {sd:.{digits}f}"
     whole = score == "n_clusters" and float(mean).is_integer() and not spread
     return f"{mean:.0f}" if whole else f"{mean:.{digits}f}{spread}"
+
+
+def _times(ratio: float) -> str:
+    return "-" if math.isnan(ratio) else f"{ratio:.1f} x"
 
 
 def _number(value: float) -> str:

@@ -25,7 +25,7 @@ from scrcl.cli.arguments import (
     new_parser,
 )
 from scrcl.cli.complete import SHELLS, script
-from scrcl.cli.main import chosen_run, draw_degs, guarded, logging_to_stderr, run, told
+from scrcl.cli.main import chosen_run, draw_degs, ended, guarded, logging_to_stderr, run, tell
 from scrcl.data.formats import known
 from scrcl.datasets import DATASETS
 
@@ -180,7 +180,8 @@ def _cut(args: argparse.Namespace) -> int | None:
             figures=not args.no_figures,
             report=not args.no_report,
         )
-    return told(outcome, args)
+    tell(outcome, args)
+    return ended([outcome], args)
 
 
 def _add_export(parser: Parser) -> None:

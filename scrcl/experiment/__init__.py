@@ -9,6 +9,7 @@ from scrcl.experiment.degs import MarkerQuestion, Markers, draw_markers, load_cl
 from scrcl.experiment.export import FORMATS, export_run
 from scrcl.experiment.finish import Outcome
 from scrcl.experiment.inputs import InputSpec
+from scrcl.experiment.paper import PaperTable
 from scrcl.experiment.rename import rename_clusters
 from scrcl.experiment.run import run_experiment, take_part
 from scrcl.experiment.settings import (
@@ -27,6 +28,7 @@ __all__ = [
     "MarkerQuestion",
     "Markers",
     "Outcome",
+    "PaperTable",
     "choose_config",
     "cut_run",
     "draw_markers",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scrcl.config import Config
     from scrcl.experiment.after import Attempts
     from scrcl.experiment.inputs import Dataset
+    from scrcl.experiment.paper import PaperTable
     from scrcl.results import RunFolder, RunWriter, SeedResult
 
 
@@ -78,6 +79,7 @@ def finish(  # noqa: PLR0913  (all options go by name)
     figures: bool,
     report: bool,
     expression: bool = True,
+    table: PaperTable | None = None,
 ) -> pd.DataFrame:
     """Write what sums up the run, from what its seeds left on the disk, earlier ones included.
 
@@ -101,6 +103,8 @@ def finish(  # noqa: PLR0913  (all options go by name)
         Whether they are wanted.
     expression
         Whether ``result.h5ad`` is to hold it.
+    table
+        What the scores are set beside, where there are labels.
 
     Returns
     -------
@@ -136,6 +140,9 @@ def finish(  # noqa: PLR0913  (all options go by name)
                 )
     metrics = {seed: run.load_metrics(seed) for seed in run.seeds}
     summary = summarize(metrics, {name: _agreement(run, name) for name in metrics[first.seed]})
+    if table is not None and data.labels is not None:
+        with attempts.part("the paper's table"):
+            summary = table.around(summary, run, data.labels)
     writer.finish(summary, complete=not attempts.failed)
     if report and result is not None:
         write_up(

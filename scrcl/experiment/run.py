@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,14 +17,14 @@ from scrcl.config import to_yaml
 from scrcl.data.prepare import prepare
 from scrcl.data.quality import batch_notes
 from scrcl.data.validate import grouping
-from scrcl.distributed import announce, announced_seeds
+from scrcl.distributed import announce, announced_seeds, current_processes
 from scrcl.experiment.after import Attempts
 from scrcl.experiment.finish import Outcome, finish, scored, tree_fields
 from scrcl.experiment.genes import gene_tables, marker_lists, suggest_names
 from scrcl.experiment.inputs import load
 from scrcl.experiment.protocols import Oracle
 from scrcl.experiment.settings import resolve_n_clusters
-from scrcl.methods import TrainingData
+from scrcl.methods import TrainingData, get_method
 from scrcl.model import ScRCL, spots_of, training_data
 from scrcl.model.pipeline import network_input, train
 from scrcl.report import keep_genes, read_gene_list
@@ -81,6 +82,7 @@ def run_experiment(experiment: Experiment) -> Outcome:
     unstorable = _unstorable(data)
     prepared = _prepare(data, experiment)
     truth = _truth(data, prepared, experiment)
+    with_oracle = wants_oracle(experiment, truth)
     cells = _Cells(prepared.obs_names, data.adata.obs_names[~prepared.kept], truth)
     n_clusters = resolve_n_clusters(experiment, truth, len(cells.clustered))
     shared = training_data(
@@ -98,7 +100,7 @@ def run_experiment(experiment: Experiment) -> Outcome:
     with writing(
         experiment.run,
         to_yaml(experiment.config),
-        settings=_settings(experiment, data, n_clusters),
+        settings=_settings(experiment, data, n_clusters) | {"oracle": with_oracle},
         device=str(device),
         existing=experiment.existing,
     ) as writer:
@@ -113,7 +115,9 @@ def run_experiment(experiment: Experiment) -> Outcome:
                 log.info("seed %d: already there", seed)
             else:
                 announce(seed)
-                result, model = _one_seed(shared, cells, seed, experiment, attempts=attempts)
+                result, model = _one_seed(
+                    shared, cells, seed, experiment, oracle=with_oracle, attempts=attempts
+                )
                 writer.write_seed(result, save_model=partial(_save, model, attempts))
                 del result, model  # which may be as large as the data
         announce(None)
@@ -136,6 +140,7 @@ def run_experiment(experiment: Experiment) -> Outcome:
             figures=experiment.figures,
             report=experiment.report,
             expression=experiment.expression,
+            table=experiment.table,
         )
     return Outcome(
         run=experiment.run,
@@ -230,6 +235,16 @@ def _truth(data: Dataset, prepared: Prepared, experiment: Experiment) -> pd.Seri
     return truth
 
 
+def wants_oracle(experiment: Experiment, truth: pd.Series | None) -> bool:
+    """Settle whether the paper's protocol is run, too: without being asked, where it can be."""
+    if experiment.oracle is not None or truth is None:
+        return bool(experiment.oracle)
+    if current_processes(len(truth)).size > 1:
+        log.info("oracle: left out, as it watches every epoch and several processes share them")
+        return False
+    return get_method(experiment.config.cluster.method).needs_network
+
+
 def _batches(data: Dataset, prepared: Prepared) -> NDArray[np.str_] | None:
     if data.batch_key is None:
         return None
@@ -244,31 +259,44 @@ def _settings(experiment: Experiment, data: Dataset, n_clusters: NClusters) -> d
         "label_key": None if data.labels is None else data.labels.name,
         "slice_key": data.slice_key,
         "batch_key": data.batch_key,
-        "oracle": experiment.oracle,
     }
 
 
 def _one_seed(
-    shared: TrainingData, cells: _Cells, seed: int, experiment: Experiment, *, attempts: Attempts
+    shared: TrainingData,
+    cells: _Cells,
+    seed: int,
+    experiment: Experiment,
+    *,
+    oracle: bool,
+    attempts: Attempts,
 ) -> tuple[SeedResult, ScRCL]:
     """Run a seed without labels, then score what it found."""
     truth = cells.truth
     model = ScRCL(shared.config, shared.n_clusters, seed=seed)
-    oracle = None
-    if experiment.oracle and truth is not None:
-        oracle = Oracle(truth, seed=seed, spots=shared.spots)
-        model.fit_prepared(shared, callbacks=(oracle.watch,))
-    else:
-        model.fit_prepared(shared, checkpoint=Checkpoint(path=experiment.run.checkpoint(seed)))
+    checkpoint = Checkpoint(path=experiment.run.checkpoint(seed))
+    taken_up = checkpoint.path.exists()
+    watcher = None
+    if oracle and truth is not None:
+        embedding = shared.config.cluster.embedding
+        watcher = Oracle(truth, seed=seed, spots=shared.spots, embedding=embedding)
+    start = time.perf_counter()
+    model.fit_prepared(
+        shared, callbacks=() if watcher is None else (watcher,), checkpoint=checkpoint
+    )
+    seconds = {"label_free": time.perf_counter() - start}
+    if watcher is not None:
+        seconds |= {"oracle": seconds["label_free"]}
+        seconds["label_free"] -= watcher.seconds
     found, clustering = model.found_, model.found_.clustering
     metrics = {"label_free": scored(None, clustering.labels, found.epoch)}
     with attempts.part("scores"):
         metrics["label_free"] = scored(truth, clustering.labels, found.epoch)
     history, oracle_clusters = found.history, None
-    if oracle is not None:
-        oracle_clusters = oracle.clusters()
-        metrics["oracle"] = scored(truth, oracle_clusters, oracle.best_epoch)
-        history = [ours | its for ours, its in zip(history, oracle.history, strict=True)]
+    if watcher is not None:
+        oracle_clusters = watcher.clusters()
+        metrics["oracle"] = scored(truth, oracle_clusters, watcher.best_epoch)
+        history = [ours | its for ours, its in zip(history, watcher.history, strict=True)]
     for protocol, values in metrics.items():
         ari = f", ARI {values['ari']:.3f}" if "ari" in values else ""
         log.info("seed %d, %s: %d clusters%s", seed, protocol, values["n_clusters"], ari)
@@ -290,6 +318,7 @@ def _one_seed(
         left_out=cells.left_out,
         stability=None if clustering.stability is None else pd.Series(clustering.stability),
         curve=clustering.curve,
+        seconds=None if taken_up else seconds,
         **tree_fields(found.fitted.tree),
         **genes,
     )

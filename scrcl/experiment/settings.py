@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from scrcl.config import Task
     from scrcl.experiment.inputs import InputSpec
+    from scrcl.experiment.paper import PaperTable
     from scrcl.model import NClusters, Preset
     from scrcl.results import Existing, RunFolder
 
@@ -46,7 +47,10 @@ class Experiment:
     device
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
     oracle
-        Also run the paper's protocol, which picks the epoch by the labels.
+        Also run the paper's protocol, which picks the epoch by the labels. ``None``: where there
+        are labels.
+    table
+        What the scores are set beside, where there are labels.
     existing
         What to do with an earlier run of that name.
     progress
@@ -70,7 +74,8 @@ class Experiment:
     n_clusters: int | tuple[int, int] | Literal["auto"] | None = None
     seeds: tuple[int, ...] = DEFAULT_SEEDS
     device: str = "auto"
-    oracle: bool = False
+    oracle: bool | None = False
+    table: PaperTable | None = None
     existing: Existing = "refuse"
     progress: bool = False
     report: bool = True

@@ -274,7 +274,8 @@ class ScRCL:
     ) -> Self:
         """As `fit`, on data that are prepared already, as several seeds share them.
 
-        ``checkpoint`` saves the training now and then, and takes it up again if it is there.
+        ``checkpoint`` saves the training now and then, and takes it up again if it is there;
+        together with a callback only if that can be saved, see `scrcl.train.StatefulHook`.
         """
         run = run_seed(data, self.seed, on_epoch=_one_hook(callbacks), checkpoint=checkpoint)
         joint = None
@@ -688,6 +689,8 @@ def _one_hook(callbacks: Sequence[Callback]) -> EpochHook | None:
     """Make one of many, or none, which costs no forward pass."""
     if not callbacks:
         return None
+    if len(callbacks) == 1:  # as it is, so that it can be saved if it has a state
+        return callbacks[0]
 
     def call(epoch: int, views: Views) -> None:
         for callback in callbacks:

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scrcl.report.table import Cell, Table, mark, number
+from scrcl.results import TITLES
 
 if TYPE_CHECKING:
     from scrcl.results import RunFolder
 
 _SCORES = {"acc": "ACC", "nmi": "NMI", "ari": "ARI", "f1": "macro-F1", "n_clusters": "clusters"}
-_PROTOCOLS = {
-    "label_free": "label-free (what a user gets)",
-    "oracle": "oracle (epoch picked with the labels: an upper bound)",
-}
 _N_CANDIDATES = 3
 
 
@@ -70,13 +67,17 @@ def scores(run: RunFolder) -> Table | None:
         [Cell(title), *(_mean_and_sd(row, score) for row in summary.values())]
         for score, title in _SCORES.items()
     ]
+    titles = TITLES | ({"label_free": "last epoch (label-free)"} if len(summary) > 2 else {})
     agreement = [number(row["seed_ari_mean"]) for row in summary.values()]
     rows.append([Cell("ARI between seeds"), *agreement])
+    if "time_ratio" in table and table["time_ratio"].notna().any():
+        times = [number(row["time_ratio"], 1) for row in summary.values()]
+        rows.append([Cell("time of a seed, default preset = 1"), *times])
     n_seeds = len(run.seeds)
     spread = f"{n_seeds} seeds, mean ± SD" if n_seeds > 1 else "1 seed"
     return Table(
         caption=f"Agreement with the labels ({spread}).",
-        columns=["score", *(_PROTOCOLS[name] for name in summary)],
+        columns=["score", *(titles[name] for name in summary)],
         rows=rows,
     )
 

@@ -6,14 +6,19 @@ results/README.md has the layout.
 from scrcl.results.atomic import atomic_folder, atomic_path, kept_on_failure, plain, writable
 from scrcl.results.environment import describe_environment
 from scrcl.results.faults import bug_line, user_line
-from scrcl.results.folder import NAMES, PROTOCOLS, RunFolder, SeedResult, find_run, find_runs
+from scrcl.results.folder import NAMES, RunFolder, SeedResult, find_run, find_runs
+from scrcl.results.protocols import FOUND, GIVEN, PROTOCOLS, PUBLISHED, TITLES, explained
 from scrcl.results.storable import storable, stored_name
 from scrcl.results.tables import annotated, summarize, without_expression
 from scrcl.results.writer import Existing, RunWriter, check_free, writing
 
 __all__ = [
+    "FOUND",
+    "GIVEN",
     "NAMES",
     "PROTOCOLS",
+    "PUBLISHED",
+    "TITLES",
     "Existing",
     "RunFolder",
     "RunWriter",
@@ -24,6 +29,7 @@ __all__ = [
     "bug_line",
     "check_free",
     "describe_environment",
+    "explained",
     "find_run",
     "find_runs",
     "kept_on_failure",

@@ -14,6 +14,7 @@ import yaml
 from numpy.typing import ArrayLike, NDArray
 
 from scrcl._validate import InputError
+from scrcl.results.protocols import PROTOCOLS
 
 Metrics: TypeAlias = Mapping[str, Mapping[str, float]]
 """Protocol ("label_free", "oracle") to score to value, for one seed."""
@@ -27,8 +28,6 @@ NAMES = "names.csv"
 """File of a run with the names that a user gave its clusters."""
 SPLITS, TREE = "splits.csv", "tree.npz"
 """Files of a seed about the tree that its clusters are a cut of."""
-PROTOCOLS = {"label_free": "clusters.csv", "oracle": "clusters_oracle.csv"}
-"""Protocol to the file of a seed that has its clusters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +66,8 @@ class SeedResult:
     """The tree of clusters, as :func:`scrcl.clustering.tree_arrays` makes it."""
     leaves: NDArray[np.integer] | None = None
     """Leaf of the tree of each cell, shape (n_obs,)."""
+    seconds: Mapping[str, float] | None = None
+    """Protocol to the seconds that training and clustering took; ``None``: not measured."""
     outliers: NDArray[np.bool_] | None = None
     """Which cells lie apart from all others, too few for a cluster of their own, shape (n_obs,)."""
 
@@ -160,9 +161,20 @@ class RunFolder:
         return dict(environment.get("settings", {}))
 
     @property
+    def seconds(self) -> dict[int, dict[str, float]]:
+        """Seed to protocol to the seconds that it took; without seeds that went on from a cut."""
+        measured: Any = self.environment.get("seconds", {})
+        return {int(seed): dict(of_protocol) for seed, of_protocol in measured.items()}
+
+    @property
     def config(self) -> str:
         """Resolved configuration, YAML."""
         return (self.path / "config.yaml").read_text("utf-8")
+
+    @property
+    def is_paper(self) -> bool:
+        """Whether it clusters by the paper's k-means, whose label-free row is its last epoch."""
+        return bool(yaml.safe_load(self.config)["cluster"].get("method") == "kmeans")
 
     @property
     def features(self) -> str:

@@ -26,12 +26,12 @@ from scrcl.results.environment import describe_environment
 from scrcl.results.folder import (
     ASIDE,
     CHECKPOINTS,
-    PROTOCOLS,
     SPLITS,
     TREE,
     RunFolder,
     SeedResult,
 )
+from scrcl.results.protocols import PROTOCOLS
 from scrcl.results.storable import storable
 
 if TYPE_CHECKING:
@@ -82,6 +82,11 @@ class RunWriter:
             write_json(part / "metrics.json", result.metrics)
             if save_model is not None:
                 save_model(part / "model")
+        if result.seconds is not None:
+            environment = self.run.environment
+            seconds: dict[str, object] = environment.setdefault("seconds", {})  # type: ignore[assignment]
+            seconds[str(result.seed)] = dict(result.seconds)
+            write_json(self.run.path / "env.json", environment)
         self.run.checkpoint(result.seed).unlink(missing_ok=True)
 
     def write_adata(self, adata: "AnnData") -> None:
@@ -209,6 +214,7 @@ def writing(
         "settings": dict(settings),
         "started": run.environment.get("started", _now()),
         "finished": None,
+        "seconds": run.environment.get("seconds", {}),
     }
     try:
         if resumed:
