@@ -166,31 +166,42 @@ def _look_at_part(part: CSR, sampled: NDArray[np.bool_]) -> Look:
     is_float = values.dtype.kind == "f"
     n_bad = int(values.size - np.isfinite(values).sum()) if is_float else 0
     some = n_bad == 0 and values.size > 0
-    with_decimals = _with_decimals(values) if some and is_float else np.zeros(values.size, bool)
-    rows = np.repeat(np.arange(n_obs), np.diff(part.indptr))
-    is_whole = np.bincount(rows[with_decimals], minlength=n_obs) == 0
-    high = float(values.max()) if some else 0.0
-    small = some and high <= MAX_LOG
-    weights = values.astype(np.float64) if some else np.zeros(values.size)
-    totals = _sums(rows, weights, n_obs)
-    if not (small and is_whole.all()):
-        weights[is_whole[rows]] = 0.0
-    is_needed = bool(weights.any())
-    low = float(values.min()) if some else 0.0
+    with_decimals = _with_decimals(values) if some and is_float else None
+    is_whole = np.ones(n_obs, dtype=bool)
+    if with_decimals is not None and with_decimals.any():
+        is_whole = ~_any_of_row(with_decimals, part.indptr)
+    low, high = (float(values.min()), float(values.max())) if some else (0.0, 0.0)
+    # Of genes, sums are told apart by cells that are not counts, and by small counts.
+    of_genes = np.zeros(n_obs, dtype=bool)
+    if some:
+        of_genes = is_whole if high <= MAX_LOG and is_whole.all() else ~is_whole
+    weights = None
+    if of_genes.any():
+        weights = values.astype(np.float64)
+        if not of_genes.all():
+            weights[np.repeat(~of_genes, np.diff(part.indptr))] = 0.0
     return Look(
         n_bad=n_bad,
         n_negative=int((values < 0).sum()) if low < 0 else 0,
-        n_positive=int((values > 0).sum()) if some else 0,
+        n_positive=(values.size if low > 0 else int((values > 0).sum())) if some else 0,
         low=low,
         high=high,
         is_whole=is_whole,
-        has_one=np.bincount(rows[values == 1], minlength=n_obs) > 0,
+        has_one=_any_of_row(values == 1, part.indptr),
         largest=np.asarray(part.max(1).toarray(), np.float64).ravel() if some else np.zeros(n_obs),
-        totals=totals,
-        gene_sums=_sums(part.indices, weights, n_vars) if is_needed else np.zeros(n_vars),
-        gene_squares=_sums(part.indices, weights**2, n_vars) if is_needed else np.zeros(n_vars),
+        totals=part @ np.ones(n_vars) if some else np.zeros(n_obs),
+        gene_sums=np.zeros(n_vars) if weights is None else _sums(part.indices, weights, n_vars),
+        gene_squares=(
+            np.zeros(n_vars) if weights is None else _sums(part.indices, weights**2, n_vars)
+        ),
         **_closely(part, np.flatnonzero(sampled & ~is_whole & (low >= 0))),
     )
+
+
+def _any_of_row(marked: NDArray[np.bool_], indptr: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Whether any of the stored values of each row is marked."""
+    before = np.concatenate([[0], np.cumsum(marked)])
+    return np.asarray(before[indptr[1:]] > before[indptr[:-1]])
 
 
 def _sums(places: NDArray[np.integer], weights: Array, n: int) -> Array:
