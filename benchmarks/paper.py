@@ -7,7 +7,8 @@ without one of its losses at a time, and without the refinement by genes.
 
 One row of the CSV is one set, variant, protocol and seed; rows that are there are not made again, so
 the benchmark can be cut off. Seeds come one after the other, each on all sets.
-``python benchmarks/readme.py docs/benchmarks/paper.csv paper`` makes the page's table of it.
+``python benchmarks/readme.py docs/benchmarks/paper.csv paper`` makes the page's table of it, and
+``--draw`` its figure.
 """
 
 from __future__ import annotations
@@ -27,11 +28,15 @@ from scrcl.config import configs_dir, load_config, override
 from scrcl.datasets import DATASETS
 from scrcl.experiment import PAPER_SEEDS, Experiment, InputSpec, PaperTable, run_experiment
 from scrcl.experiment.paper import ORDER
+from scrcl.pl.colors import palette
+from scrcl.pl.style import FONT, new_figure, save
 from scrcl.results import FOUND, GIVEN, PUBLISHED, RunFolder
 from scrcl.results.atomic import atomic_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from matplotlib.figure import Figure
 
     from scrcl.config import Config
     from scrcl.datasets import DatasetSpec
@@ -57,6 +62,14 @@ VARIANTS: dict[str, dict[str, object]] = {
 }
 """What of the paper's training is left out; of the refinement, its loss goes, too."""
 SCORES = ("acc", "nmi", "ari", "f1")
+FIGURE = Path(__file__).parents[1] / "docs" / "assets" / "paper.png"
+LEGEND = {
+    PUBLISHED: "published (oracle, whole set)",
+    "oracle": "oracle: picked with the labels",
+    "label_free": "last epoch, label-free",
+    GIVEN: "default, k given, label-free",
+    FOUND: "default, k found, label-free",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +147,6 @@ def run_seed(
             "seed": seed,
             **{score: row[f"{score}_mean"] for score in (*SCORES, "n_clusters")},
             "epoch": metrics[protocol]["epoch"] if protocol in metrics else None,
-            "time_ratio": row.get("time_ratio"),
             "n_obs": outcome.n_obs,
             "part": one.part,
         }
@@ -150,8 +162,8 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
             given = {score: getattr(published, score) for score in SCORES}
             lines.append(
                 {
-                    "set": f"{name}{', ' + str(part) if part else ''}",
-                    "protocol": f"{PUBLISHED}: {published.source}, whole set",
+                    "set": f"{name}, whole",
+                    "protocol": f"{PUBLISHED}: {published.source}",
                     **{s: "" if value is None else f"{value:.3f}" for s, value in given.items()},
                 }
             )
@@ -167,11 +179,45 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
                     **{score: _mean_and_sd(seeds[score]) for score in SCORES},
                     "clusters": _mean_and_sd(seeds["n_clusters"], 1),
                     "epoch": _mean_and_sd(seeds["epoch"], 0),
-                    "time": _mean_and_sd(seeds["time_ratio"], 1, spread=False),
                     "seeds": str(len(seeds)),
                 }
             )
     return pd.DataFrame(lines).set_index(["set", "protocol"]).fillna("")
+
+
+def draw(rows: pd.DataFrame) -> Figure:
+    """ARI by protocol, mean and SD over seeds: one line a set, what labels picked hollow."""
+    rows = rows[rows["variant"].fillna("") == ""].astype({"set": str})
+    names = list(dict.fromkeys(rows["set"]))
+    fig = new_figure(7.2, 1.5 + 0.75 * len(names))
+    ax = fig.add_subplot()
+    for step, protocol in enumerate(ORDER):
+        color, picked = palette(len(ORDER))[step], protocol in (PUBLISHED, "oracle")
+        for line, name in enumerate(names):
+            if protocol == PUBLISHED:
+                published = DATASETS[name].published
+                values = pd.Series([published.ari] if published and published.ari else [])
+            else:
+                of = (rows["set"] == name) & (rows["protocol"] == protocol)
+                values = rows.loc[of, "ari"]
+            if len(values):
+                ax.errorbar(
+                    values.mean(),
+                    line + 0.16 * (step - 2),
+                    xerr=values.std() if len(values) > 1 else None,
+                    fmt="o",
+                    color=color,
+                    markerfacecolor="white" if picked else color,
+                    label=LEGEND[protocol],
+                )
+    handles, labels = ax.get_legend_handles_labels()
+    told = dict(zip(labels, handles, strict=True))
+    ax.legend(told.values(), told.keys(), fontsize=FONT, loc="center left", bbox_to_anchor=(1, 0.5))
+    ax.set_yticks(range(len(names)), names, fontsize=FONT)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_xlim(0, 1)
+    ax.set_xlabel("ARI, mean and SD over seeds", fontsize=FONT)
+    return fig
 
 
 def _words(protocol: str) -> str:
@@ -183,11 +229,11 @@ def _words(protocol: str) -> str:
     }[protocol]
 
 
-def _mean_and_sd(values: pd.Series[float], digits: int = 3, *, spread: bool = True) -> str:
+def _mean_and_sd(values: pd.Series[float], digits: int = 3) -> str:
     values = values.dropna()
     if values.empty:
         return ""
-    sd = f" ± {values.std():.{digits}f}" if spread and len(values) > 1 else ""
+    sd = f" ± {values.std():.{digits}f}" if len(values) > 1 else ""
     return f"{values.mean():.{digits}f}{sd}"
 
 
@@ -199,6 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--sets", nargs="+", help="(all that are there)")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(PAPER_SEEDS))
     parser.add_argument("--epochs", type=int, help="for a try; the protocol has 500")
+    parser.add_argument("--draw", action="store_true", help=f"only draw {FIGURE.name} of the CSV")
     parser.add_argument("--ablation", action="store_true", help="also without each loss")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -214,6 +261,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.out.is_file():
         table = pd.read_csv(args.out, dtype={"set": str}, keep_default_na=False, na_values={})
         done = table.to_dict("records")  # type: ignore[assignment]
+        if args.draw:
+            save(draw(pd.read_csv(args.out, dtype={"set": str})), FIGURE, dpi=110)
+            return 0
     for seed, variant, one in product(args.seeds, VARIANTS if args.ablation else [""], sets):
         job = (one.spec.name, variant, str(seed))
         there = {tuple(str(row[key]) for key in ("set", "variant", "seed")) for row in done}

@@ -69,10 +69,10 @@ def test_markdown_has_a_line_for_each_row():
     ]
 
 
-@pytest.mark.parametrize("name", readme.TASKS)
+@pytest.mark.parametrize("name", [*readme.TASKS, *readme.SUMMED])
 def test_the_tables_of_the_results_are_those_of_the_files(name):
     path = readme.ROOT / "docs" / "benchmarks" / f"{name}.csv"
-    table = readme.tables_of(readme._rows(path), name, readme._seeds(path))
+    table = readme.content_of(path, name)
     page = (readme.ROOT / "docs" / "results.md").read_text()
     assert readme.filled(page, name, table) == page
 
