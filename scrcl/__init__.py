@@ -15,6 +15,7 @@ from scrcl._version import __version__
 
 if TYPE_CHECKING:
     from scrcl import config, datasets, experiment, markers, metrics, model, pl, results
+    from scrcl.clustering.composition import composition
     from scrcl.data.read import read
     from scrcl.model import ScRCL, cluster, cut, merge, subcluster
 
@@ -23,6 +24,7 @@ __all__ = [
     "ScRCL",
     "__version__",
     "cluster",
+    "composition",
     "config",
     "cut",
     "datasets",
@@ -38,15 +40,17 @@ __all__ = [
 ]
 
 
-_OF_MODEL = ("ScRCL", "cluster", "cut", "merge", "subcluster")
+_ELSEWHERE = dict.fromkeys(("ScRCL", "cluster", "cut", "merge", "subcluster"), "scrcl.model") | {
+    "composition": "scrcl.clustering.composition",
+    "read": "scrcl.data.read",
+}
+"""Function or class to the module that has it."""
 
 
 def __getattr__(name: str) -> Any:
     """Import a public part of the package on first use."""
-    if name in _OF_MODEL:
-        return getattr(importlib.import_module("scrcl.model"), name)
-    if name == "read":
-        return importlib.import_module("scrcl.data.read").read
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(_ELSEWHERE[name]), name)
     if name in __all__:
         return importlib.import_module(f"scrcl.{name}")
     msg = f"module 'scrcl' has no attribute {name!r}"

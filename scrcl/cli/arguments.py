@@ -151,6 +151,16 @@ def _add_data(parser: argparse.ArgumentParser, task: Task) -> None:
         group.add_argument(
             "--batch-key", metavar="KEY", help="column of obs with batches to be brought together"
         )
+    group.add_argument(
+        "--condition-key",
+        metavar="KEY",
+        help="column of obs with conditions, to compare the clusters' shares (no part in finding them)",
+    )
+    group.add_argument(
+        "--sample-key",
+        metavar="KEY",
+        help="column of obs with the biological samples that conditions are compared over",
+    )
     if task == "st":
         group.add_argument(
             "--slice-key", metavar="KEY", help="column of obs that tells slices apart"

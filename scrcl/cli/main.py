@@ -258,6 +258,8 @@ def _experiment(
         label_key=args.label_key,
         slice_key=getattr(args, "slice_key", None),
         batch_key=getattr(args, "batch_key", None),
+        condition_key=args.condition_key,
+        sample_key=args.sample_key,
     )
     name, config = choose_config(task, dataset=dataset, preset=preset, path=args.config)
     is_paper = name == "paper" and args.config is None

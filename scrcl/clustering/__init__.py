@@ -1,6 +1,7 @@
 """The algorithms of clustering, on arrays; nothing here sees labels."""
 
 from scrcl.clustering.cells import cell_tree
+from scrcl.clustering.composition import Composition, check_design
 from scrcl.clustering.domains import DomainVoters, domain_clusters, domain_voters
 from scrcl.clustering.evidence import Expression
 from scrcl.clustering.granularity import Bar, bar_of
@@ -16,10 +17,12 @@ __all__ = [
     "Bar",
     "ClusterTree",
     "Clustering",
+    "Composition",
     "DomainVoters",
     "Expression",
     "bar_of",
     "cell_tree",
+    "check_design",
     "cosine_kmeans",
     "domain_clusters",
     "domain_voters",

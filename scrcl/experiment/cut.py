@@ -179,7 +179,7 @@ def _data(run: RunFolder) -> Dataset:
     settings = run.settings
     keys = {
         key: None if settings.get(key) is None else stored_name(settings[key])
-        for key in ("label_key", "slice_key", "batch_key")
+        for key in ("label_key", "slice_key", "batch_key", "condition_key", "sample_key")
     }
     truth = None if keys["label_key"] is None else labels(adata, keys["label_key"], search=())
     adata.varm.pop(ASSOCIATION, None)
@@ -191,6 +191,8 @@ def _data(run: RunFolder) -> Dataset:
         labels=truth,
         slice_key=keys["slice_key"],
         batch_key=keys["batch_key"],
+        condition_key=keys["condition_key"],
+        sample_key=keys["sample_key"],
         features=run.features,
     )
 

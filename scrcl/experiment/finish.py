@@ -11,6 +11,7 @@ from scrcl import __version__
 from scrcl._keys import CLUSTERS, NAME
 from scrcl.clustering import said_of, split_table, tree_arrays, tree_of
 from scrcl.config import to_yaml
+from scrcl.experiment.conditions import compare_conditions
 from scrcl.experiment.figures import add_colors, add_layout, draw
 from scrcl.experiment.writeup import write_up
 from scrcl.metrics import pairwise_ari, score
@@ -138,6 +139,14 @@ def finish(  # noqa: PLR0913  (all options go by name)
                     tissue=config.task == "st",
                     part=attempts.part,
                 )
+        compare_conditions(
+            run,
+            result,
+            condition_key=data.condition_key,
+            sample_key=data.sample_key,
+            figures=figures,
+            part=attempts.part,
+        )
     metrics = {seed: run.load_metrics(seed) for seed in run.seeds}
     summary = summarize(metrics, {name: _agreement(run, name) for name in metrics[first.seed]})
     if table is not None and data.labels is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from scrcl._keys import PARAMS
 from scrcl._text import counted
 from scrcl._validate import InputError
+from scrcl.clustering import check_design
 from scrcl.data.bare import bare
 from scrcl.data.features import GENES
 from scrcl.data.labels import labels
@@ -52,6 +53,9 @@ class InputSpec:
         Column of ``obs`` that tells slices apart.
     batch_key
         Column of ``obs`` with donors, technologies or the like, to be brought together.
+    condition_key, sample_key
+        Columns of ``obs`` with conditions, and the samples that they are compared over, see
+        `scrcl.composition`. Neither takes part in finding the clusters.
     """
 
     task: Task
@@ -61,6 +65,8 @@ class InputSpec:
     label_key: str | None = None
     slice_key: str | None = None
     batch_key: str | None = None
+    condition_key: str | None = None
+    sample_key: str | None = None
 
     def __post_init__(self) -> None:
         if self.spec is not None and self.spec.task != self.task:
@@ -74,6 +80,12 @@ class InputSpec:
             msg = (
                 f"slice key: got {self.slice_key!r} for {len(self.paths)} inputs, wanted one input. "
                 "Several inputs are one slice each: leave it out."
+            )
+            raise InputError(msg)
+        if self.sample_key is not None and self.condition_key is None:
+            msg = (
+                f"sample key: got {self.sample_key!r} without a condition key, wanted both: samples "
+                "are what conditions are compared over. Name the condition's column, too."
             )
             raise InputError(msg)
 
@@ -106,6 +118,8 @@ class Dataset:
     """What the matrix is said to hold."""
     features: str = GENES
     """Which features take part, see `scrcl.data.features.choose_features`."""
+    condition_key: str | None = None
+    sample_key: str | None = None
 
     def without_labels(
         self, cfg: DataConfig | None = None, notes: list[str] | None = None
@@ -138,6 +152,8 @@ def load(source: InputSpec, *, values: Said = "auto", features: str = GENES) -> 
         grouping(adata, slice_key)  # refuses a column that is absent or incomplete
     if source.batch_key is not None:
         grouping(adata, source.batch_key)
+    if source.condition_key is not None:
+        check_design(adata, source.condition_key, source.sample_key)
     truth = labels(adata, source.label_key, search=_label_keys(source))
     if truth is None:
         log.info("labels: none, so there will be no scores")
@@ -152,6 +168,8 @@ def load(source: InputSpec, *, values: Said = "auto", features: str = GENES) -> 
         batch_key=source.batch_key,
         values=values,
         features=features,
+        condition_key=source.condition_key,
+        sample_key=source.sample_key,
     )
 
 

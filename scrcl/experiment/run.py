@@ -259,6 +259,8 @@ def _settings(experiment: Experiment, data: Dataset, n_clusters: NClusters) -> d
         "label_key": None if data.labels is None else data.labels.name,
         "slice_key": data.slice_key,
         "batch_key": data.batch_key,
+        "condition_key": data.condition_key,
+        "sample_key": data.sample_key,
     }
 
 

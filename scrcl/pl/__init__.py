@@ -5,6 +5,7 @@ Nothing is shown and no state of pyplot is touched; :func:`save` writes a figure
 
 from scrcl.pl.associations import association_scatter, module_heatmap
 from scrcl.pl.colors import matched_palette, palette
+from scrcl.pl.composition import composition
 from scrcl.pl.degs import dotplot, genes_per_group, heatmap, matrixplot, ranking, stacked_violin
 from scrcl.pl.embedding import umap, umap_coordinates, umap_layout
 from scrcl.pl.evaluation import confusion, n_clusters_curve, stability
@@ -18,6 +19,7 @@ from scrcl.pl.tree import cluster_tree
 __all__ = [
     "association_scatter",
     "cluster_tree",
+    "composition",
     "confusion",
     "dotplot",
     "genes_per_group",

@@ -13,6 +13,7 @@ from anndata.io import read_elem
 from scrcl._keys import PARAMS
 from scrcl._validate import InputError
 from scrcl.pl.colors import palette
+from scrcl.report.conditions import read_conditions
 from scrcl.report.explorer import read_explorer, read_tree
 from scrcl.report.facts import facts, versions
 from scrcl.report.found import evidence, sentences
@@ -24,6 +25,7 @@ from scrcl.report.table import NOTHING, Cell, Table, count, mark, number, percen
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from scrcl.report.conditions import Conditions
     from scrcl.report.explorer import Explorer
     from scrcl.results import RunFolder
 
@@ -35,6 +37,7 @@ _SECTION_OF = {
     "stability": "why",
     "paga": "why",
     "n_clusters": "k",
+    "composition": "conditions",
     "confusion": "scores",
     "confusion_oracle": "scores",
     "training_curve": "training",
@@ -58,6 +61,8 @@ class Content:
     explorer: Explorer | None
     """The cells to look at, select and take away; ``None`` where they have no place."""
     clusters: Table
+    conditions: Conditions | None
+    """How the clusters' shares differ between conditions; ``None`` where none were named."""
     k: str
     """How the number of clusters came about, one or two sentences."""
     candidates: Table | None
@@ -112,6 +117,7 @@ def read_content(run: RunFolder) -> Content:
         found=sentences(run, cells, noun=noun, names=given, seed=seed),
         explorer=explorer,
         clusters=_clusters(run, seed, cells, colors),
+        conditions=read_conditions(run, colors, given),
         k=k,
         candidates=candidates,
         said=[str(sentence) for sentence in saved.get("evidence", ())],

@@ -46,6 +46,7 @@ def facts(
         "seeds": ", ".join(map(str, run.seeds)),
         "labels": labels,
         "slices": settings.get("slice_key") or "",
+        "conditions": _design(settings),
         "time": _time(environment),
     }
     return [(name, str(value)) for name, value in told.items() if value]
@@ -61,6 +62,13 @@ def versions(run: RunFolder) -> list[tuple[str, str]]:
         ("device", f"{environment['device']}, {environment['n_cpus']} cores"),
         ("packages", ", ".join(f"{n} {v}" for n, v in environment["packages"].items())),
     ]
+
+
+def _design(settings: Mapping[str, Any]) -> str:
+    """Name the columns of conditions and samples."""
+    keys = (settings.get("condition_key"), settings.get("sample_key"))
+    told = [f"obs[{key!r}]" for key in keys if key]
+    return f"{' over samples of '.join(told)}, compared afterwards" if told else ""
 
 
 def _time(environment: Mapping[str, Any]) -> str:

@@ -3,16 +3,24 @@
 results/README.md has the layout.
 """
 
-from scrcl.results.atomic import atomic_folder, atomic_path, kept_on_failure, plain, writable
+from scrcl.results.atomic import (
+    atomic_folder,
+    atomic_path,
+    kept_on_failure,
+    plain,
+    remove_folder,
+    writable,
+)
 from scrcl.results.environment import describe_environment
 from scrcl.results.faults import bug_line, user_line
-from scrcl.results.folder import NAMES, RunFolder, SeedResult, find_run, find_runs
+from scrcl.results.folder import COMPOSITION, NAMES, RunFolder, SeedResult, find_run, find_runs
 from scrcl.results.protocols import FOUND, GIVEN, PROTOCOLS, PUBLISHED, TITLES, explained
 from scrcl.results.storable import storable, stored_name
 from scrcl.results.tables import annotated, summarize, without_expression
 from scrcl.results.writer import Existing, RunWriter, check_free, writing
 
 __all__ = [
+    "COMPOSITION",
     "FOUND",
     "GIVEN",
     "NAMES",
@@ -34,6 +42,7 @@ __all__ = [
     "find_runs",
     "kept_on_failure",
     "plain",
+    "remove_folder",
     "storable",
     "stored_name",
     "summarize",

@@ -26,6 +26,8 @@ ASIDE, PART = ".old", ".part"
 
 NAMES = "names.csv"
 """File of a run with the names that a user gave its clusters."""
+COMPOSITION = "composition"
+"""Folder of a run about the shares of clusters in conditions."""
 SPLITS, TREE = "splits.csv", "tree.npz"
 """Files of a seed about the tree that its clusters are a cut of."""
 

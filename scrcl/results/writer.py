@@ -41,6 +41,8 @@ Existing: TypeAlias = Literal["refuse", "resume", "overwrite"]
 """What to do with an earlier run: nothing, keep its finished seeds, or replace it."""
 
 
+AFTERWARDS = {"condition_key", "sample_key"}
+"""Settings that decide nothing about a seed: to go on with others is to redo what they are for."""
 FLOATS = {"gene_associations.csv": "%.6g", "module_activity.csv": "%.6g", SPLITS: "%.6g"}
 """How numbers are written in the large tables; in full elsewhere."""
 
@@ -294,7 +296,7 @@ def _check_same(run: RunFolder, config: str, settings: Mapping[str, object]) -> 
     wanted = _flat(yaml.safe_load(config)) | _flat(plain(settings))
     differing = [
         f"{key}: {saved.get(key, 'not set')} there, {wanted.get(key, 'not set')} now"
-        for key in sorted(saved.keys() | wanted.keys())
+        for key in sorted((saved.keys() | wanted.keys()) - AFTERWARDS)
         if saved.get(key) != wanted.get(key)
     ]
     if differing:

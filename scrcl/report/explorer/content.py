@@ -80,7 +80,7 @@ def read_explorer(
     settings = run.settings
     keys = {
         key: stored_name(settings[f"{key}_key"]) if settings.get(f"{key}_key") else None
-        for key in ("label", "batch", "slice")
+        for key in ("label", "condition", "batch", "slice", "sample")
     }
     data = {
         "title": run.dataset,
