@@ -83,13 +83,16 @@ def _draw_shares(
             shares = own.loc[own["cluster"] == cluster, "share"].to_numpy()
             spread = (np.arange(len(shares)) - (len(shares) - 1) / 2) * width / (len(shares) + 1)
             at = row + offset
-            ax.scatter(shares, at + spread, s=9, color=color, alpha=0.75, linewidths=0)
+            ax.scatter(
+                shares, at + spread, s=9, color=color, alpha=0.75, linewidths=0, clip_on=False
+            )
             ax.vlines(shares.mean(), at - width / 2, at + width / 2, color=color, linewidth=1.6)
     for row in range(1, len(clusters)):
         ax.axhline(row - 0.5, color=MISSING, linewidth=0.5)
     ax.set_xlim(left=0)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_title("share of the cells of each sample", fontsize=FONT + 1)
+    unit = "sample" if any(found.samples["sample"]) else "condition"
+    ax.set_title(f"share of the cells of each {unit}", fontsize=FONT + 1)
 
 
 def _draw_ratios(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scrcl.clustering.composition import LEVEL
+from scrcl.clustering.composition import LEVEL, REST
 from scrcl.report.table import Cell, Table, count, mark, number, p_value, percent
 from scrcl.results import COMPOSITION
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from scrcl.results import RunFolder
 
+_TOLD = 5  # differences in the sentence
 _TEXT = ("cluster", "condition", "against")
 
 
@@ -84,20 +85,20 @@ def _said(table: pd.DataFrame, names: Mapping[str, str]) -> str:
             f"No cluster's share of the cells differs between the conditions by more than samples do "
             f"(least adjusted p {least:.2g}, {n_clusters} clusters)."
         )
-    told = [_difference(row, names) for row in sure.to_dict("records")]
-    n_differing = sure["cluster"].nunique()
+    told = [_difference(row, names) for row in sure.head(_TOLD).to_dict("records")]
+    more = [f"and {len(sure) - _TOLD} more, see the table"] if len(sure) > _TOLD else []
     return (
-        f"{n_differing} of {n_clusters} clusters have another share of the cells in another condition "
-        f"(adjusted p below .05): {'; '.join(told)}."
+        f"{sure['cluster'].nunique()} of {n_clusters} clusters have another share of the cells in "
+        f"another condition (adjusted p below {LEVEL:g}): {'; '.join(told + more)}."
     )
 
 
 def _difference(row: Mapping[Hashable, object], names: Mapping[str, str]) -> str:
     cluster, against = str(row["cluster"]), row["against"]
-    name = f"{cluster}, {names[cluster]}," if names.get(cluster) else cluster
+    name = f"cluster {cluster} ({names[cluster]})" if names.get(cluster) else f"cluster {cluster}"
     return (
-        f"{name} {row['share']:.1%} of {row['condition']} and {row['share_against']:.1%} of "
-        f"{'the others' if against == 'rest' else against}"
+        f"{name} {row['share']:.1%} of {row['condition']}, {row['share_against']:.1%} of "
+        f"{'the others' if against == REST else against}"
     )
 
 
