@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import LinAlgError, eigh
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -34,16 +34,26 @@ def leading_axes(
     Mean, (width,), and orthonormal axes, the one of the largest variance first, (n_axes, width), of
     the dtype of ``X``. The entry of the largest size in each axis is positive.
     """
-    n_obs, width = X.shape
+    width = X.shape[1]
     mean = np.asarray(X.mean(0)).reshape(-1)
-    product: Any = X.T @ X
-    covariance = product.toarray() if hasattr(product, "toarray") else product
-    covariance -= n_obs * np.outer(mean, mean)
-    covariance /= max(n_obs - 1, 1)
     # The transpose of a symmetric matrix is itself, and in the order that LAPACK takes without a copy.
     leading = (width - n_axes, width - 1)
-    _, columns = eigh(covariance.T, subset_by_index=leading, overwrite_a=True)
+    try:
+        _, columns = eigh(_covariance(X, mean).T, subset_by_index=leading, overwrite_a=True)
+    except (
+        LinAlgError
+    ):  # now and then where many variances are equal; the slower way has no such case
+        columns = np.linalg.eigh(_covariance(X, mean))[1][:, width - n_axes :]
     axes = np.ascontiguousarray(columns.T[::-1])
     largest = np.abs(axes).argmax(axis=1)
     axes *= np.sign(axes[np.arange(n_axes), largest])[:, None]
     return mean, axes
+
+
+def _covariance(X: CSR | NDArray[np.floating], mean: NDArray[np.floating]) -> NDArray[np.floating]:
+    n_obs = X.shape[0]
+    product: Any = X.T @ X
+    covariance: NDArray[np.floating] = product.toarray() if hasattr(product, "toarray") else product
+    covariance -= n_obs * np.outer(mean, mean)
+    covariance /= max(n_obs - 1, 1)
+    return covariance

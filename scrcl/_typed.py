@@ -21,7 +21,7 @@ from typing import (
 import yaml
 
 from scrcl._text import counted
-from scrcl._validate import InputError, check_one_of, check_range
+from scrcl._validate import InputError, check_one_of, check_range, shown
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -93,21 +93,28 @@ def _coerce_scalar(value: object, kind: type, name: str) -> object:
         return int(value)
     elif kind is float and isinstance(value, numbers.Real | str):
         # A string too: YAML 1.1 reads 1e-4, without a dot, as one.
-        with suppress(ValueError):
+        with suppress(ValueError, OverflowError):
             return float(value)
     wanted = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}[kind]
     raise _refusal(value, wanted, name)
 
 
 def _refusal(value: object, wanted: str, name: str) -> InputError:
-    return InputError(f"{name}: got {value!r}, wanted {wanted}.")
+    return InputError(f"{name}: got {shown(value)}, wanted {wanted}.")
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML's safe loader, which would let the last of two equal keys win without a word."""
+    """YAML's safe loader, but without aliases, and without letting the last of equal keys win."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            # A few lines of aliases of aliases stand for more than fits into any memory.
+            msg = "got an alias (*name), wanted every value written out. Write it where it is used."
+            raise InputError(msg)
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
-        keys = [key.value for key, _ in node.value]
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         double = sorted({key for key in keys if keys.count(key) > 1})
         if double:
             msg = f"got {double} more than once, wanted each key once. Remove one."
@@ -124,15 +131,34 @@ def read_mapping(path: Path) -> dict[str, object]:
         If the file is missing, unreadable, not YAML, or holds something else.
     """
     try:
-        content = _StrictLoader(path.read_text("utf-8")).get_single_data()
+        text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         msg = f"cannot be read ({error}). Give the path of a YAML file."
         raise InputError(msg) from None
-    except yaml.YAMLError as error:
-        msg = f"is not valid YAML: {' '.join(str(error).split())}"
-        raise InputError(msg) from None
+    content = read_yaml(text)
     if content is None:
         return {}
     if not isinstance(content, dict):
         raise _refusal(content, "sections such as 'train:' with indented keys", "content")
     return content
+
+
+def read_yaml(text: object) -> object:
+    """Read YAML as plain values: no tags of other types, no aliases, each key once.
+
+    Raises
+    ------
+    InputError
+        If it is not, or is nested too deeply.
+    """
+    if not isinstance(text, str):
+        raise _refusal(text, "a text", "YAML")
+    try:
+        return _StrictLoader(text).get_single_data()
+    except InputError:
+        raise
+    # Its constructors raise whatever int, float and datetime do: !!int of a word, a 13th month.
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError) as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        msg = f"is not valid YAML: {reason}"
+        raise InputError(msg) from None

@@ -11,6 +11,9 @@ Number = TypeVar("Number", int, float)
 Value = TypeVar("Value")
 
 
+_LONGEST = 200  # characters of a value in a message
+
+
 class InputError(ValueError):
     """Bad input from the user: one line that says what was got, what was wanted and what to do."""
 
@@ -47,10 +50,17 @@ def check_range(
     """
     above = value > low if open_low else value >= low
     below = value < high if open_high else value <= high
-    if math.isfinite(value) and above and below:
+    if above and below and _is_finite(value):
         return value
     wanted = _interval(low, high, open_low=open_low, open_high=open_high)
     raise InputError(_message(name, value, wanted, hint))
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floating-point numbers
+        return False
 
 
 def check_integer(value: Any, name: str, *, hint: str = "") -> int:
@@ -103,5 +113,14 @@ def _interval(low: float, high: float, *, open_low: bool, open_high: bool) -> st
     return "a finite number " + " and ".join(parts) if parts else "a finite number"
 
 
+def shown(value: object) -> str:
+    """Write a value for a message, cut if it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits; nested too deeply
+        return f"a {type(value).__name__} too large to show"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
+
+
 def _message(name: str, got: object, wanted: str, hint: str) -> str:
-    return f"{name}: got {got!r}, wanted {wanted}.{' ' + hint if hint else ''}"
+    return f"{name}: got {shown(got)}, wanted {wanted}.{' ' + hint if hint else ''}"

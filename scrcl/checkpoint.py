@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pickle
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -56,13 +55,16 @@ class Checkpoint:
             return None
         try:
             saved = torch.load(self.path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        except Exception as error:  # whatever torch stumbles over in what is no checkpoint
             msg = (
                 f"checkpoint: got {self.path}, which cannot be read ({_first_line(error)}), wanted "
                 "one that was written here. Remove it to train from the start."
             )
             raise InputError(msg) from error
-        if saved.get("format") != FORMAT or saved.get("identity") != identity:
+        if not isinstance(saved, dict) or (saved.get("format"), saved.get("identity")) != (
+            FORMAT,
+            identity,
+        ):
             msg = (
                 f"checkpoint: got {self.path} of another training (data, settings or version "
                 "differ), wanted one of this. Remove it to train from the start."

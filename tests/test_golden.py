@@ -4,6 +4,7 @@
 ``official_tiny.npz`` was made with the official code and lies beside it, where there is one.
 """
 
+import importlib
 import json
 from pathlib import Path
 
@@ -158,3 +159,44 @@ def test_training_follows_the_official_trace(official, official_net, official_in
 
     expected = official["trace25(adam lr=1e-2 wd=.05 t=.1 l1=10 l2=2 dropout=0)"]
     torch.testing.assert_close(losses, expected, rtol=1e-6, atol=0)
+
+
+DROPOUT = Path(__file__).parent / "golden" / "dropout_tiny.json"
+
+
+@pytest.mark.parametrize("fast_step", [True, False], ids=["fast", "plain"])
+def test_ten_updates_with_dropout_follow_the_recorded_masks(monkeypatch, fast_step):
+    """The masks are used in the order of the official draws: inside the GCN view, then both heads."""
+    golden = json.loads(DROPOUT.read_text())
+    case = dense.Case(**{name: tensor(value) for name, value in golden["case"].items()})
+    net = ScRCLNet(*case.x0.shape, dropout=golden["dropout"], **golden["sizes"]).double()
+    net.load_state_dict({name: tensor(value) for name, value in golden["start"].items()})
+    masks = [torch.tensor(mask, dtype=torch.bool) for step in golden["masks"] for mask in step]
+    drawn = iter(masks)
+    for name in ("scrcl.nn.network", "scrcl.nn.fast.forward"):
+        # By its name as a module: scrcl.nn.fast has a function forward, too.
+        monkeypatch.setattr(importlib.import_module(name), "dropout_mask", lambda *_: next(drawn))
+    training = golden["training"]
+    weights = dict(zip(("hea", "ndc", "cvc"), training["weights"], strict=True))
+    cfg = TrainConfig(
+        lr=training["lr"],
+        weight_decay=training["weight_decay"],
+        fast_step=fast_step,
+        **{f"lambda_{name}": weight for name, weight in weights.items()},
+    )
+    source = FullBatch(dense.to_inputs(case), torch.device("cpu"))
+    trainer = Trainer(net, source, cfg, training["temperature"])
+
+    for step, expected in enumerate(golden["losses"]):
+        losses = trainer.losses()
+        found = torch.stack([losses[term].detach() for term in TERMS])
+        torch.testing.assert_close(found, tensor(expected), rtol=1e-6, atol=0)
+        trainer.update(losses["total"])
+        if step == 0:
+            for name, parameter in net.named_parameters():
+                truth = tensor(golden["gradients"][name])
+                assert relative_error(parameter.grad, truth) < 1e-6, name
+
+    assert next(drawn, None) is None
+    for name, parameter in net.named_parameters():
+        assert relative_error(parameter.detach(), tensor(golden["end"][name])) < 1e-6, name

@@ -40,3 +40,19 @@ def test_the_largest_entry_of_an_axis_is_positive_and_the_input_as_it_was() -> N
 def test_columns_that_do_not_vary_have_axes_too() -> None:
     _, axes = leading_axes(np.ones((5, 3)), 2)
     np.testing.assert_allclose(axes @ axes.T, np.eye(2), atol=1e-12)
+
+
+def test_axes_are_there_also_where_the_fast_solver_gives_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    X = values()
+    wanted = leading_axes(X, 3)
+
+    def fail(*_: object, **__: object) -> None:
+        raise np.linalg.LinAlgError
+
+    monkeypatch.setattr("scrcl._pca.eigh", fail)
+    found = leading_axes(X, 3)
+
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-9)

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from scrcl._typed import read_mapping
-from scrcl._validate import InputError
+from scrcl._typed import read_mapping, read_yaml
+from scrcl._validate import InputError, shown
 from scrcl.config.sections import SECTIONS, Config, Section, Task, paper_defaults
 
 
@@ -47,12 +47,12 @@ def config_from_text(text: str, task: Task) -> Config:
         If it is not YAML, or as for `load_config`.
     """
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        msg = f"config: got text that is not YAML ({error}), wanted a configuration."
+        values = read_yaml(text)
+    except InputError as error:
+        msg = f"config: {error}"
         raise InputError(msg) from None
     if not isinstance(values, dict):
-        msg = f"config: got {values!r}, wanted a mapping with keys among {list(SECTIONS)}."
+        msg = f"config: got {shown(values)}, wanted a mapping with keys among {list(SECTIONS)}."
         raise InputError(msg)
     data = values.get("data")
     if isinstance(data, dict) and "values" in data and "model_input" not in data:
@@ -95,7 +95,7 @@ def _apply(config: Config, changes: Mapping[str, object]) -> Config:
     _check_known(changes, ("task", *SECTIONS), "section")
     task = changes.get("task", config.task)
     if task != config.task:
-        msg = f"task: got {task!r}, wanted {config.task!r}. Use the script made for that task."
+        msg = f"task: got {shown(task)}, wanted {config.task!r}. Use the script made for that task."
         raise InputError(msg)
     sections: dict[str, Any] = {
         name: _apply_section(config, name, changes[name])
@@ -109,7 +109,7 @@ def _apply_section(config: Config, name: str, changes: object) -> Section:
     section: Section = getattr(config, name)
     known = [item.name for item in dataclasses.fields(section)]
     if not isinstance(changes, dict):
-        msg = f"{name}: got {changes!r}, wanted a mapping with keys among {known}."
+        msg = f"{name}: got {shown(changes)}, wanted a mapping with keys among {known}."
         raise InputError(msg)
     _check_known(changes, known, f"key in section {name!r}")
     return dataclasses.replace(section, **changes)
@@ -119,7 +119,7 @@ def _check_known(changes: Mapping[str, object], known: Iterable[str], what: str)
     known = list(known)
     unknown = [key for key in changes if key not in known]
     if unknown:
-        msg = f"unknown {what}: got {unknown}, wanted some of {known}."
+        msg = f"unknown {what}: got {shown(unknown)}, wanted some of {known}."
         raise InputError(msg)
 
 
@@ -150,7 +150,7 @@ def _parse(key: str, value: object) -> object:
         return None
     text = f"[{value}]" if "," in value and not value.lstrip().startswith("[") else value
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        msg = f"{key}: got {value!r}, wanted a single YAML value."
+        return read_yaml(text)
+    except InputError:
+        msg = f"{key}: got {shown(value)}, wanted a single YAML value."
         raise InputError(msg) from None

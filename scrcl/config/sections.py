@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal, TypeAlias, get_args
 
 from scrcl._typed import Bound, coerce_fields
-from scrcl._validate import InputError, check_one_of, check_range
+from scrcl._validate import InputError, check_one_of, check_range, shown
 from scrcl.config.methods import METHODS
 
 Task: TypeAlias = Literal["sc", "st"]
@@ -270,9 +270,9 @@ def as_granularity(value: object) -> float:
     number = value if isinstance(value, str | float | int) and not isinstance(value, bool) else ""
     try:
         return check_range(float(number), "cluster.granularity", 0.25, 4)
-    except ValueError:
+    except (ValueError, OverflowError):
         msg = (
-            f"cluster.granularity: got {value!r}, wanted coarse, default, fine, or a number from "
+            f"cluster.granularity: got {shown(value)}, wanted coarse, default, fine, or a number from "
             "0.25 to 4 (more: more clusters)."
         )
         raise InputError(msg) from None

@@ -48,6 +48,8 @@ _LEAST_BINS = 5
 _GENES_FOR_BINS = 30  # a few genes may well have the same largest count in all cells
 _MOSTLY_WHOLE = 0.3  # share of whole numbers in a row
 _FRACTIONS = "counts, some with decimals, as where reads are shared among genes"
+_LARGEST = 1e18  # float32 can square it
+_LARGEST_LOG = 50.0  # natural: what it is taken of is no number any more in single precision
 _NAMES: dict[Kind, str] = {"log": "logarithms", "linear": "linear values"}
 
 
@@ -137,7 +139,18 @@ def conclude(X: Any, *, hint: Kind | None = None, base: float | None = None) -> 
         )
         raise InputError(msg)
     about = _of(look, hint=hint, base=base)
+    if look.high > _LARGEST:
+        about = _too_large(look, "values beyond what single precision can square")
+    elif about.kind == "log" and look.high * math.log(about.base) > _LARGEST_LOG:
+        about = _too_large(look, "logarithms of numbers beyond all counts")
     return replace(about, low=look.low, high=look.high)
+
+
+def _too_large(look: Look, what: str) -> Conclusion:
+    advice = (
+        "Look for the cells or genes that hold them; they may be damaged or fill in for missing."
+    )
+    return Conclusion(kind=None, text=f"{what} (up to {look.high:.3g})", advice=advice)
 
 
 def _of(look: Look, *, hint: Kind | None, base: float | None) -> Conclusion:

@@ -95,7 +95,10 @@ def content_of(path: Path) -> Content | None:
             if {"X", "obs", "var"} <= names or file.attrs.get("encoding-type") == "anndata":
                 return "anndata"
             return "10x" if genomes(file) else None
-    except OSError:  # cut short, no permission: the reader of its ending will say so
+    except (
+        OSError,
+        RuntimeError,
+    ):  # cut short, no permission: the reader of its ending will say so
         return None
 
 

@@ -14,7 +14,7 @@ from scrcl.data.formats import READERS, Genes, Options, reader
 from scrcl.data.lazy import is_lazy
 from scrcl.data.orientation import cell_share, date_names, gene_share
 from scrcl.data.places import first_places
-from scrcl.data.validate import check_adata, unique_names
+from scrcl.data.validate import check_adata, check_sparse, unique_names
 
 if TYPE_CHECKING:
     import os
@@ -80,6 +80,7 @@ def read(
     _say_date_names(adata)
     try:
         check_adata(adata)
+        check_sparse(adata)
         if task == "st" and SPATIAL_GRAPH not in adata.obsp:
             _find_places(adata)
     except InputError as error:

@@ -28,6 +28,9 @@ _MAX_CANDIDATES = 512
 # A radius that holds more spots than this on average is a mistake that would fill the memory.
 _MAX_MEAN_DEGREE = 500
 
+# Beyond, the square of a distance is no number any more.
+_FARTHEST = 1e150
+
 
 def spatial_graph(
     coords: ArrayLike,
@@ -134,6 +137,13 @@ def as_coords(coords: ArrayLike) -> NDArray[np.float64]:
         msg = (
             f"positions: got {counted(n_bad, 'spots')} without a finite position, wanted none. "
             "Drop these spots or fill in their positions."
+        )
+        raise InputError(msg)
+    farthest = np.abs(table).max(initial=0.0)
+    if farthest > _FARTHEST:
+        msg = (
+            f"positions: got one of {farthest:g}, wanted none beyond {_FARTHEST:g}, from where "
+            "distances overflow. Check what the columns hold."
         )
         raise InputError(msg)
     return table

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import scipy.sparse as sp
 from anndata.utils import make_index_unique
 
 from scrcl._text import counted
@@ -33,6 +35,33 @@ def check_adata(adata: AnnData) -> None:
         raise InputError(msg)
 
 
+def check_sparse(adata: AnnData) -> None:
+    """Refuse sparse matrices in memory whose parts do not fit together: routines trust them.
+
+    Raises
+    ------
+    InputError
+        With the name of the matrix.
+    """
+    matrices = {
+        "X": adata.X,
+        **{f"layers[{key!r}]": adata.layers[key] for key in adata.layers if key},
+    }
+    if adata.raw is not None:
+        matrices[".raw"] = adata.raw.X
+    for source, matrix in matrices.items():
+        if not sp.issparse(matrix) or matrix.format not in {"csr", "csc"}:
+            continue
+        try:
+            matrix.check_format(full_check=True)
+        except (ValueError, TypeError, IndexError) as error:
+            msg = (
+                f"{source}: got a sparse matrix whose parts do not fit together ({error}), wanted a "
+                "whole one. The file is damaged: copy it or write it again."
+            )
+            raise InputError(msg) from None
+
+
 def unique_names(names: pd.Index, what: str, notes: list[str]) -> pd.Index:
     """Names as text, those that come again with a number behind them ("A", "A-1").
 
@@ -45,7 +74,9 @@ def unique_names(names: pd.Index, what: str, notes: list[str]) -> pd.Index:
     example = names[names.duplicated()][0]
     notes.append(f"{counted(n_again, f'duplicate {what} names')} ({example!r}, ...) made unique")
     # The index of an AnnData may be called like one of its columns; ours has no name.
-    unique: pd.Index = make_index_unique(pd.Index(names.to_numpy(), dtype=object))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Suffix used", UserWarning)  # names that end so, too
+        unique: pd.Index = make_index_unique(pd.Index(names.to_numpy(), dtype=object))
     return unique
 
 

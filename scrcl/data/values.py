@@ -191,6 +191,11 @@ def _refusal(adata: AnnData, refused: list[tuple[str, Conclusion]]) -> str:
     """Say why no matrix can be used: the reason of the first that could have been, else of X."""
     mixed = [pair for pair in refused if pair[1].groups]
     is_open = [pair for pair in refused if pair[1].open]
+    if not refused:
+        return (
+            f"data: got no X and layers of other names ({', '.join(map(repr, adata.layers))}), wanted "
+            'counts. Put them into X or layers["counts"], or name their layer (layer= in Python).'
+        )
     source, about = (mixed or is_open or refused)[0]
     if about.groups:
         rows = [own for _, own in about.groups]

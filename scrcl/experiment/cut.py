@@ -21,7 +21,7 @@ from scrcl.experiment.after import Attempts
 from scrcl.experiment.finish import Outcome, finish, scored, tree_fields
 from scrcl.experiment.inputs import Dataset
 from scrcl.model import ScRCL
-from scrcl.results import atomic_path, check_free, stored_name, writing
+from scrcl.results import atomic_path, check_free, check_not_written, stored_name, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +79,7 @@ def cut_run(
     first = run.seeds[0]
     name = f"{run.name}_{cuts[first].n_clusters}" if name is None else name
     new = run.beside(name)
+    check_not_written(run.path)
     check_free(new, existing)
     data = _data(run)
     about = data.adata.uns.get(PARAMS, {})

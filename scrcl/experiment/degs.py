@@ -30,7 +30,7 @@ from scrcl.markers import (
     top_markers,
     with_symbols,
 )
-from scrcl.results import atomic_folder
+from scrcl.results import atomic_folder, write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -190,7 +190,7 @@ def draw_markers(
     shown = _by_symbol(expression)
     with atomic_folder(folder, replace=replace) as part:
         table = layout(ranking.table, kept.table, n_genes=TABLE_GENES)
-        with_symbols(table, expression.var).to_csv(part / "markers.csv", index=False)
+        write_csv(with_symbols(table, expression.var), part / "markers.csv")
         figures = _figures(shown, question, ranked, best)
         figures |= _maps(shown, question, leading_markers(ranked, best))
         for name in figures if only is None else [name for name in figures if name in only]:

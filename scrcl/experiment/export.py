@@ -22,7 +22,7 @@ from scrcl.data.read import read
 from scrcl.data.validate import spatial_coords
 from scrcl.pl.columns import category_colors
 from scrcl.pl.spatial import find_slices
-from scrcl.results import atomic_folder, storable
+from scrcl.results import atomic_folder, storable, write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,13 +113,13 @@ def export_run(
 def _csv(result: _Result, folder: Path) -> None:
     """Tables of the cells, one row each under the name of the cell."""
     adata = result.adata
-    _table(adata.obs).to_csv(folder / "cells.csv")
+    write_csv(_table(adata.obs), folder / "cells.csv", index=True)
     for name, values, columns in _places(result):
         frame = pd.DataFrame(values, index=_index(adata), columns=columns)
-        frame.to_csv(folder / f"{name}.csv", float_format="%.6g")
+        write_csv(frame, folder / f"{name}.csv", index=True, float_format="%.6g")
     embedding = pd.DataFrame(np.asarray(adata.obsm[EMBEDDING]), index=_index(adata))
     embedding.columns = [f"scrcl_{number}" for number in range(embedding.shape[1])]
-    embedding.to_csv(folder / "embedding.csv", float_format="%.6g")
+    write_csv(embedding, folder / "embedding.csv", index=True, float_format="%.6g")
 
 
 def _loupe(result: _Result, folder: Path) -> None:
@@ -131,13 +131,14 @@ def _loupe(result: _Result, folder: Path) -> None:
     if NAME in obs:
         groups["scRCL name"] = obs[NAME].astype(object).fillna("unnamed")
     table = pd.DataFrame(groups).set_axis(barcodes)[taken].rename_axis("Barcode")
-    table.to_csv(folder / "categories.csv")
+    write_csv(table, folder / "categories.csv", index=True)
     for name, values, _ in _places(result):
         there = np.isfinite(values).all(axis=1)
         places = pd.DataFrame(
             values[there, :2], index=barcodes[there], columns=["X Coordinate", "Y Coordinate"]
         )
-        places.rename_axis("Barcode").to_csv(folder / f"{name}.csv", float_format="%.6g")
+        places = places.rename_axis("Barcode")
+        write_csv(places, folder / f"{name}.csv", index=True, float_format="%.6g")
 
 
 def _seurat(result: _Result, folder: Path) -> None:
@@ -156,11 +157,11 @@ def _seurat(result: _Result, folder: Path) -> None:
     with gzip.open(folder / "matrix.mtx.gz", "wb", compresslevel=6) as file:
         values = sp.coo_matrix(matrix.T)
         scipy.io.mmwrite(cast("IO[bytes]", file), values.astype(np.int64) if is_whole else values)
-    _table(adata.obs).to_csv(folder / "metadata.csv")
+    write_csv(_table(adata.obs), folder / "metadata.csv", index=True)
     lines = _READ_R.format(matrix=kind)
     for name, xy, columns in _places(result):
         frame = pd.DataFrame(xy, index=_index(adata), columns=columns)
-        frame.to_csv(folder / f"{name}.csv", float_format="%.6g")
+        write_csv(frame, folder / f"{name}.csv", index=True, float_format="%.6g")
         lines += _READ_UMAP_R if name == "umap" else ""
     (folder / "read.R").write_text(lines + f'Idents(object) <- "{CLUSTERS}"\n', encoding="utf-8")
 

@@ -13,7 +13,7 @@ from anndata.io import read_elem, write_elem
 from scrcl._keys import CLUSTERS, NAME, PARAMS
 from scrcl._validate import InputError
 from scrcl.report import REPORT, write_report
-from scrcl.results import NAMES, atomic_path, kept_on_failure
+from scrcl.results import NAMES, atomic_path, kept_on_failure, only_writer, write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,10 @@ def rename_clusters(run: RunFolder, path: Path) -> dict[str, str]:
     names = {**run.names, **_read(path, clusters, run)}
     names = {cluster: names[cluster] for cluster in clusters if names.get(cluster)}
     table = run.path / f"seed_{seed}" / "clusters.csv"
-    with kept_on_failure([result, table, run.path / NAMES, run.path / REPORT]):
+    with (
+        only_writer(run.path),
+        kept_on_failure([result, table, run.path / NAMES, run.path / REPORT]),
+    ):
         _write_names(run.path / NAMES, names)
         _write_table(table, names)
         _write_result(result, names)
@@ -96,7 +99,7 @@ def _read(path: Path, clusters: list[str], run: RunFolder) -> dict[str, str]:
 def _write_names(path: Path, names: Mapping[str, str]) -> None:
     with atomic_path(path) as part:
         table = pd.DataFrame({"cluster": list(names), "name": list(names.values())})
-        table.to_csv(part, index=False)
+        write_csv(table, part)
 
 
 def _write_table(path: Path, names: Mapping[str, str]) -> None:
@@ -104,7 +107,7 @@ def _write_table(path: Path, names: Mapping[str, str]) -> None:
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     table["name"] = [names.get(cluster, "") for cluster in table["cluster"]]
     with atomic_path(path) as part:
-        table.to_csv(part, index=False)
+        write_csv(table, part)
 
 
 def _write_result(path: Path, names: Mapping[str, str]) -> None:

@@ -28,7 +28,7 @@ from scrcl.methods import TrainingData, get_method
 from scrcl.model import ScRCL, spots_of, training_data
 from scrcl.model.pipeline import network_input, train
 from scrcl.report import keep_genes, read_gene_list
-from scrcl.results import SeedResult, check_free, storable, writing
+from scrcl.results import SeedResult, check_free, check_not_written, storable, writing
 from scrcl.seed import resolve_device
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def run_experiment(experiment: Experiment) -> Outcome:
         If the data, the settings or the output folder cannot be used. An earlier run is as it was.
     """
     device = resolve_device(experiment.device)
+    check_not_written(experiment.run.path)
     check_free(experiment.run, experiment.existing)
     data = load(
         experiment.source,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
@@ -14,7 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from scrcl._keys import CLUSTERS
 from scrcl.data.components import components
-from scrcl.data.expression import group_sums
+from scrcl.data.expression import LogExpression, group_sums
 from scrcl.markers.modules import gene_modules
 from scrcl.markers.ranking import effect_sizes, rank_genes
 from scrcl.nn.attribution import gene_attributions
@@ -22,6 +21,7 @@ from scrcl.nn.encode import embed_genes
 from scrcl.nn.inputs import Inputs
 
 if TYPE_CHECKING:
+    import anndata as ad
     from numpy.typing import NDArray
 
     from scrcl.nn.attribution import GeneAttribution
@@ -172,7 +172,7 @@ def _tests(expression: ad.AnnData, labels: pd.Categorical) -> pd.DataFrame:
     if labels.value_counts().max() < _TESTED_FROM:
         return pd.DataFrame({name: [] for name in columns.values()}).astype({"cluster": str})
     obs = pd.DataFrame({CLUSTERS: labels}, index=expression.obs_names)
-    tested = ad.AnnData(expression.X, obs=obs, var=expression.var)
+    tested = LogExpression(expression.X, obs=obs, var=expression.var)
     table = rank_genes(tested, CLUSTERS, min_cells=_TESTED_FROM).table
     return table[list(columns)].rename(columns=columns)
 
@@ -180,7 +180,9 @@ def _tests(expression: ad.AnnData, labels: pd.Categorical) -> pd.DataFrame:
 def _similar_genes(embedding: NDArray[np.float64]) -> sp.csr_matrix:
     """Mean over a gene and its nearest in direction, and those it is near to, (n_genes, n_genes)."""
     n_genes = len(embedding)
-    n_near = int(np.clip(n_genes // _GENES_PER_NEIGHBOR, 1, _MAX_NEIGHBORS))
+    if n_genes == 1:
+        return sp.csr_matrix(np.ones((1, 1)))
+    n_near = int(np.clip(n_genes // _GENES_PER_NEIGHBOR, 1, min(_MAX_NEIGHBORS, n_genes - 1)))
     unit = embedding / np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
     nearest = NearestNeighbors(n_neighbors=n_near).fit(unit).kneighbors_graph()
     listed = nearest + nearest.T + sp.eye(n_genes)

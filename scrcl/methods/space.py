@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from scrcl._validate import InputError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -140,6 +142,12 @@ def nearest(
 
     ``without_self``: row i of the points is row i of the reference and is not its own neighbour.
     """
+    if not (np.isfinite(points).all() and np.isfinite(reference).all()):
+        msg = (
+            "model: got an embedding that is not finite, wanted finite numbers. The model is damaged "
+            "or the cells hold huge values: load the model anew, look at the largest values."
+        )
+        raise InputError(msg)
     n_listed = min(n_nearest + without_self, len(reference))
     search = NearestNeighbors(n_neighbors=n_listed, algorithm="brute").fit(reference)
     distances = np.empty((len(points), n_listed))

@@ -11,7 +11,7 @@ import pandas as pd
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from scrcl._validate import InputError
+from scrcl._validate import InputError, check_one_of, check_positive, shown
 from scrcl.config import config_from_text
 from scrcl.data.basis import Basis
 from scrcl.methods import get_method
@@ -80,9 +80,14 @@ def read_model(path: Path) -> tuple[dict[str, Any], Arrays]:
         arrays = load_file(path / TENSORS)
     except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
         raise InputError(_damaged(path / TENSORS, error)) from error
+    genes, all_genes = (info.get(key, []) for key in ("genes", "all_genes"))
+    for names in (genes, all_genes):
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            msg = f"{path / JSON}: got genes {shown(names)}, wanted a list of names. Save it again."
+            raise InputError(msg)
     sizes = {
-        "genes": len(info.get("genes", ())),
-        "all genes": len(info.get("all_genes", ())),
+        "genes": len(genes),
+        "all genes": len(all_genes),
         "clusters": info.get("n_clusters"),
     }
     _check_shapes(path / TENSORS, arrays, sizes, (*_SHAPES, *_method_shapes(path, info)))
@@ -179,7 +184,20 @@ def basis_state(basis: Basis) -> tuple[dict[str, Any], Arrays]:
 
 
 def basis_from(info: dict[str, Any], arrays: Arrays) -> Basis:
-    """Undo `basis_state`."""
+    """Undo `basis_state`.
+
+    Raises
+    ------
+    InputError, KeyError, TypeError
+        If it did not come from there.
+    """
+    check_one_of(info["model_input"], "model_input", ("counts", "log", "scaled"))
+    for key in ("target_sum", "median_total"):
+        if info.get(key) is not None:
+            check_positive(info[key], key)
+    if not set(info["genes"]) <= set(info["all_genes"]):
+        msg = "genes: got some that are not among all_genes, wanted none"
+        raise InputError(msg)
     return Basis(
         kind="linear" if info["kind"] == "other" else info["kind"],  # its former name
         target_sum=info["target_sum"],

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
+from matplotlib.text import Text
 
 from scrcl._validate import check_one_of, check_positive
 from scrcl.pl.colors import MISSING
@@ -28,6 +29,7 @@ UNLABELLED = "unannotated"
 _FORMATS = ("png", "pdf", "svg")
 _LEGEND_ROW = 0.17  # inches
 _CHARACTER = 0.066  # inches, mean width at FONT
+_LONGEST = 80  # characters of a line
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -86,6 +88,7 @@ def save(fig: Figure, path: str | Path, *, dpi: int = 300) -> Path:
     # No dates and fixed ids: equal figures are equal files. Text stays text.
     settings: dict[Any, Any] = {"svg.hashsalt": "scrcl", "svg.fonttype": "none", "pdf.fonttype": 42}
     stamp = {"pdf": "CreationDate", "svg": "Date"}.get(kind)
+    _shorten_texts(fig)
     try:
         with mpl.rc_context(settings):
             fig.savefig(
@@ -99,6 +102,22 @@ def save(fig: Figure, path: str | Path, *, dpi: int = 300) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return target
+
+
+def _shorten_texts(fig: Figure) -> None:
+    """Cut names that would leave no room for the picture, and take dollars as they stand."""
+    for axes in fig.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            labels = [label.get_text() for label in axis.get_ticklabels()]
+            if max(map(len, labels), default=0) > _LONGEST:
+                axis.set_ticks(axis.get_ticklocs(), [_short(label) for label in labels])
+    for text in fig.findobj(Text):
+        text.set_parse_math(False)  # type: ignore[attr-defined]
+        text.set_text("\n".join(map(_short, text.get_text().split("\n"))))  # type: ignore[attr-defined]
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def numbered(names: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -10,10 +10,12 @@ from scrcl.results.atomic import (
     plain,
     remove_folder,
     writable,
+    write_csv,
 )
 from scrcl.results.environment import describe_environment
 from scrcl.results.faults import bug_line, user_line
 from scrcl.results.folder import COMPOSITION, NAMES, RunFolder, SeedResult, find_run, find_runs
+from scrcl.results.lock import check_not_written, only_writer
 from scrcl.results.protocols import FOUND, GIVEN, PROTOCOLS, PUBLISHED, TITLES, explained
 from scrcl.results.storable import storable, stored_name
 from scrcl.results.tables import annotated, summarize, without_expression
@@ -36,11 +38,13 @@ __all__ = [
     "atomic_path",
     "bug_line",
     "check_free",
+    "check_not_written",
     "describe_environment",
     "explained",
     "find_run",
     "find_runs",
     "kept_on_failure",
+    "only_writer",
     "plain",
     "remove_folder",
     "storable",
@@ -49,5 +53,6 @@ __all__ = [
     "user_line",
     "without_expression",
     "writable",
+    "write_csv",
     "writing",
 ]

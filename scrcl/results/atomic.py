@@ -1,5 +1,6 @@
 """Files and folders that are there complete or not at all."""
 
+import csv
 import json
 import math
 import os
@@ -7,8 +8,10 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from scrcl._validate import InputError
 
@@ -119,6 +122,36 @@ def writable(path: Path) -> Iterator[None]:
             "has room. Choose another with --out."
         )
         raise InputError(msg) from error
+
+
+def write_csv(table: pd.DataFrame, path: Path, *, index: bool = False, **options: Any) -> None:
+    """Write a table as pandas does, but so that what has a carriage return in a name is read back.
+
+    Readers take one for the end of a row unless it is quoted, and Python 3.11 does not quote it.
+
+    Parameters
+    ----------
+    table
+        With any names.
+    path
+        The file, written in place: see `atomic_path`.
+    index
+        Whether the index is a column.
+    **options
+        For ``DataFrame.to_csv``.
+    """
+    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if _has_return(table) else csv.QUOTE_MINIMAL
+    table.to_csv(path, index=index, quoting=quoting, **options)
+
+
+def _has_return(table: pd.DataFrame) -> bool:
+    columns = [pd.Series(column.unique()) for _, column in table.items()]
+    texts = [table.index.to_series(), table.columns.to_series(), *columns]
+    return any(
+        text.astype(str).str.contains("\r", regex=False).any()
+        for text in texts
+        if not pd.api.types.is_numeric_dtype(text)
+    )
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:

@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from scrcl.results.atomic import (
     plain,
     remove_folder,
     writable,
+    write_csv,
     write_json,
 )
 from scrcl.results.environment import describe_environment
@@ -31,6 +32,7 @@ from scrcl.results.folder import (
     RunFolder,
     SeedResult,
 )
+from scrcl.results.lock import only_writer
 from scrcl.results.protocols import PROTOCOLS
 from scrcl.results.storable import storable
 
@@ -75,7 +77,7 @@ class RunWriter:
         names = np.asarray(result.obs_names, dtype=np.str_)
         with atomic_folder(self.run.path / f"seed_{result.seed}") as part:
             for name, table in _tables(result).items():
-                table.to_csv(part / name, index=False, float_format=FLOATS.get(name))
+                write_csv(table, part / name, float_format=FLOATS.get(name))
             np.savez(part / "embedding.npz", obs_names=names, embedding=result.embedding)
             if result.tree is not None and result.leaves is not None:
                 arrays = {"obs_names": names, "leaves": result.leaves, **result.tree}
@@ -113,7 +115,7 @@ class RunWriter:
             If the folder cannot be written.
         """
         with atomic_path(self.run.path / name) as part:
-            table.to_csv(part, index=table.index.name is not None, float_format="%.6g")
+            write_csv(table, part, index=table.index.name is not None, float_format="%.6g")
 
     def finish(self, summary: pd.DataFrame, *, complete: bool = True) -> None:
         """Write ``summary.csv``, mark the run as finished, let go of the one that it replaces.
@@ -201,37 +203,47 @@ def writing(
     Raises
     ------
     InputError
-        If there is an earlier run and it was not said what to do with it, if it is to be resumed
-        with other settings, or if the folder cannot be written.
+        If another process is writing it, if there is an earlier run and it was not said what to do
+        with it, if it is to be resumed with other settings, or if the folder cannot be written.
     """
-    with writable(run.path):
-        _put_back(run)
-        check_free(run, existing)
-        resumed = existing == "resume" and bool(run.environment)
-        if resumed:
-            _check_same(run, config, settings)
-        elif run.environment:
-            _move_aside(run)
-    environment = describe_environment(device) | {
-        "settings": dict(settings),
-        "started": run.environment.get("started", _now()),
-        "finished": None,
-        "seconds": run.environment.get("seconds", {}),
-    }
-    try:
-        if resumed:
-            write_json(run.path / "env.json", environment)
-        else:
-            with atomic_folder(run.path) as part:
-                (part / "config.yaml").write_text(config, encoding="utf-8")
-                write_json(part / "env.json", environment)
-        yield RunWriter(run)
-    except BaseException:
-        # What was trained for a while is kept, to be resumed.
-        if not run.seeds and not any(run.path.glob(CHECKPOINTS)):
-            remove_folder(run.path)
-            _put_back(run)
-        raise
+    with ExitStack() as lock:
+        with writable(run.path):
+            lock.enter_context(only_writer(run.path))
+            resumed = _make_room(run, config, settings, existing)
+        environment = describe_environment(device) | {
+            "settings": dict(settings),
+            "started": run.environment.get("started", _now()),
+            "finished": None,
+            "seconds": run.environment.get("seconds", {}),
+        }
+        try:
+            if resumed:
+                write_json(run.path / "env.json", environment)
+            else:
+                with atomic_folder(run.path) as part:
+                    (part / "config.yaml").write_text(config, encoding="utf-8")
+                    write_json(part / "env.json", environment)
+            yield RunWriter(run)
+        except BaseException:
+            # What was trained for a while is kept, to be resumed.
+            if not run.seeds and not any(run.path.glob(CHECKPOINTS)):
+                remove_folder(run.path)
+                _put_back(run)
+            raise
+
+
+def _make_room(
+    run: RunFolder, config: str, settings: Mapping[str, object], existing: Existing
+) -> bool:
+    """Do with an earlier run what was said; return whether it goes on."""
+    _put_back(run)
+    check_free(run, existing)
+    if existing == "resume" and run.environment:
+        _check_same(run, config, settings)
+        return True
+    if run.environment:
+        _move_aside(run)
+    return False
 
 
 def _check_access(path: Path) -> None:

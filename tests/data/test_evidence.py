@@ -247,3 +247,12 @@ def test_a_few_genes_may_have_the_same_largest_count_in_all_cells():
     X = np.random.default_rng(0).poisson(3, (40, 20))
     X[:, 7] = 13
     assert conclude(X).kind == "counts"
+
+
+@pytest.mark.parametrize(("value", "expected"), [(1e30, "can square"), (90.0, "beyond all counts")])
+def test_a_value_that_would_overflow_is_not_taken_for_expression(value, expected):
+    logs = np.log1p(per_cell(counts()))
+    logs[3, 4] = value
+    about = conclude(logs)
+    assert about.kind is None
+    assert expected in about.text

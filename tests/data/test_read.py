@@ -1,6 +1,7 @@
 import gzip
 import sys
 import tarfile
+import warnings
 import zipfile
 from types import SimpleNamespace
 
@@ -314,3 +315,25 @@ def test_every_reader_of_the_registry_is_a_module_with_two_functions(name, tmp_p
     assert reader(name).matches(tmp_path) is False
     assert callable(reader(name).read)
     assert all(suffix in known() for suffix in READERS[name].suffixes)
+
+
+def test_names_that_come_twice_and_end_in_numbers_are_made_unique_without_a_warning(
+    tmp_path, adata_sc
+):
+    adata = adata_sc.copy()
+    adata.obs_names = ["a", "a", "a-1", "a-1", *adata_sc.obs_names[4:]]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*not unique")
+        adata.write_h5ad(tmp_path / "cells.h5ad")
+    assert read(tmp_path / "cells.h5ad").obs_names.is_unique
+
+
+@pytest.mark.parametrize("part", ["X", "layers/counts"])
+def test_a_sparse_matrix_whose_parts_do_not_fit_together_is_refused(tmp_path, adata_sc, part):
+    adata = adata_sc.copy()
+    adata.layers["counts"] = adata.X.copy()
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    with h5py.File(tmp_path / "cells.h5ad", "r+") as file:
+        file[f"{part}/indices"][0] = 10**6  # beyond the last gene: outside of the memory of others
+    with pytest.raises(InputError, match="parts do not fit together"):
+        read(tmp_path / "cells.h5ad")

@@ -170,3 +170,8 @@ def test_a_position_that_is_not_finite_is_refused():
     coords = np.array([[0.0, 1.0], [np.nan, 0.0], [np.inf, 2.0]])
     with pytest.raises(InputError, match="got 2 spots without a finite position"):
         spatial_graph(coords, n_neighbors=1)
+
+
+def test_positions_whose_distances_overflow_are_refused():
+    with pytest.raises(InputError, match=r"positions: got one of 1e\+200, wanted none beyond"):
+        spatial_graph(np.array([[0.0, 0.0], [1e200, 0.0], [1.0, 1.0]]), n_neighbors=1)

@@ -182,3 +182,10 @@ def test_several_kinds_in_one_matrix_are_refused_by_the_name_of_their_cells():
     adata.obs["plate"] = ["one"] * 20 + ["two"] * 40
     with pytest.raises(InputError, match=r"log1p in obs\['plate'\] two; whole numbers in .* one"):
         find_values(adata)
+
+
+def test_layers_whose_names_do_not_say_counts_are_named_where_there_is_nothing_else():
+    adata = ad.AnnData(obs=pd.DataFrame(index=["a"]), var=pd.DataFrame(index=["g"]))
+    adata.layers["mine"] = np.ones((1, 1), dtype=np.float32)
+    with pytest.raises(InputError, match=r"got no X and layers of other names \('mine'\)"):
+        find_values(adata)

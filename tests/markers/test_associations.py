@@ -171,3 +171,32 @@ def test_without_a_cluster_to_test_the_table_is_there_all_the_same(
     assert len(table) == 120
     assert table["wilcoxon_score"].isna().all()
     assert isinstance(table, pd.DataFrame)
+
+
+@pytest.mark.parametrize("link", ["network", "embedding"])
+def test_a_single_gene_has_an_association(
+    prepared: Prepared, model: ScRCLNet, link: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = prepared.log_norm[:, :1].copy()
+    links = embedding_links(one.X, prepared.log_norm.X.toarray()[:, :2], CLUSTERS)
+    if link == "network":
+        embedded = torch.ones(1, 4)
+        monkeypatch.setattr("scrcl.markers.associations.embed_genes", lambda *_: embedded)
+        found = gene_attributions(model, prepared.inputs, torch.from_numpy(CLUSTERS))
+        cut = [
+            f._replace(gradient=f.gradient[:, :1], difference=f.difference[:, :1]) for f in found
+        ]
+        monkeypatch.setattr("scrcl.markers.associations._attributions", lambda *_: cut)
+        links = network_links(model, prepared.inputs, CLUSTERS)
+
+    assert links.association.shape == (3, 1)
+    assert links.modules.tolist() == [0]
+
+
+def test_expression_that_was_judged_is_not_judged_again(prepared: Prepared) -> None:
+    """A few genes that are high everywhere look as if shifted, once they are log-normalised."""
+    few = prepared.log_norm[:, :5].copy()
+    few.X = sp.csr_matrix(np.full(few.shape, 1.5, dtype=np.float32))
+    links = embedding_links(few.X, prepared.log_norm.X.toarray()[:, :2], CLUSTERS)
+
+    assert len(association_table(links, few, CLUSTERS)) == 15

@@ -168,3 +168,13 @@ def test_no_expression_of_a_training_cell_is_in_the_file(saved: Path) -> None:
     genes = both()[0].n_vars
     arrays = load_file(saved / "model.safetensors")
     assert not [name for name, a in arrays.items() if a.ndim == 2 and a.shape == (90, genes)]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("genes", 5), ("genes", [["a"]]), ("target_sum", -1), ("model_input", []), ("all_genes", [])],
+)
+def test_text_that_no_model_has_is_refused(saved: Path, key: str, value: object) -> None:
+    edit(saved, **{key: value})
+    with pytest.raises(InputError, match="wanted"):
+        ScRCL.load(saved)

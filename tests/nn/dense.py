@@ -1,6 +1,6 @@
 """The paper's formulas as they are written, dense and quadratic: the oracle for the fast code."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -72,8 +72,12 @@ def to_inputs(case: Case) -> Inputs:
     )
 
 
-def views(net: ScRCLNet, case: Case) -> Views:
-    """The network without dropout, step by step, with the (n_obs, n_genes) projection."""
+def views(net: ScRCLNet, case: Case, masks: Sequence[Tensor | float] = (1.0,) * 3) -> Views:
+    """The network step by step, with the (n_obs, n_genes) projection.
+
+    ``masks`` are what dropout multiplies with, in the order of its draws: inside the GCN view, and
+    the encodings of the MLP and the GCN view in front of the projector; by default there is none.
+    """
     w = dict(net.named_parameters())
     norm_adj = normalized(case.adj)
     h1 = torch.relu(case.x0 @ w["MLP_encoder.layer1.weight"].T + w["MLP_encoder.layer1.bias"])
@@ -83,10 +87,14 @@ def views(net: ScRCLNet, case: Case) -> Views:
     u = F.leaky_relu(
         norm_adj @ u @ w["GNN_encoder.layer2.lin.weight"].T + w["GNN_encoder.layer2.bias"]
     )
+    u = u * masks[0]
     h2 = F.leaky_relu(u @ w["GNN_encoder.layer3.weight"].T + w["GNN_encoder.layer3.bias"])
     messages = gene_operator(case.gene_adj) @ case.x0.T
     genes = torch.relu(messages @ w["gene_encoder.gcn.lin.weight"].T + w["gene_encoder.gcn.bias"])
-    z1, z2 = ((h @ w["projector.weight"].T + w["projector.bias"]) @ genes for h in (h1, h2))
+    z1, z2 = (
+        (h * mask @ w["projector.weight"].T + w["projector.bias"]) @ genes
+        for h, mask in zip((h1, h2), masks[1:], strict=True)
+    )
     return Views(*(v / v.norm(dim=1, keepdim=True) for v in (h1, h2, z1, z2)))
 
 

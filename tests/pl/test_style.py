@@ -114,3 +114,17 @@ def test_a_line_leads_from_a_moved_label_to_its_point(figure):
     assert {tuple(np.column_stack(line.get_data())[0]) for line in ax.lines} == {(0.5, 0.5)}
     ends = {text.get_position() for text in ax.texts[:3]}
     assert {tuple(np.column_stack(line.get_data())[1]) for line in ax.lines} <= ends
+
+
+def test_names_too_long_for_a_figure_are_cut_and_dollars_are_no_formula(tmp_path):
+    fig = Figure(layout="constrained")
+    ax = fig.subplots()
+    ax.set_xticks([0, 1], ["x" * 10_000, "$\\frac{$"])
+    ax.set_title("a $ b $\\nonsense$")
+
+    save(fig, tmp_path / "figure.svg")
+
+    drawn = (tmp_path / "figure.svg").read_text()
+    assert f"{'x' * 80}\N{HORIZONTAL ELLIPSIS}" in drawn
+    assert "x" * 81 not in drawn
+    assert "$\\nonsense$" in drawn

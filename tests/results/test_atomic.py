@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from scrcl.results import atomic_path, kept_on_failure
+from scrcl.results import atomic_path, kept_on_failure, write_csv
 from scrcl.results.atomic import write_json
 
 
@@ -86,3 +87,17 @@ def test_files_are_put_back_together_if_one_cannot_be_written(
     write_both(fail=False)
     assert (first.read_text(), second.read_text()) == ("new", "new")
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_name_with_a_carriage_return_is_read_back(tmp_path: Path) -> None:
+    table = pd.DataFrame({"obs_name": ["a\rb", "NA"], "cluster": pd.array([1, None], "Int64")})
+
+    write_csv(table, tmp_path / "odd.csv")
+    write_csv(table[1:], tmp_path / "plain.csv")
+
+    missing = {"cluster": [""]}
+    read = pd.read_csv(tmp_path / "odd.csv", keep_default_na=False, na_values=missing)
+    assert read["obs_name"].tolist() == ["a\rb", "NA"]
+    assert read["cluster"].tolist()[0] == 1
+    assert read["cluster"].isna().tolist() == [False, True]
+    assert (tmp_path / "plain.csv").read_text() == "obs_name,cluster\nNA,\n"
