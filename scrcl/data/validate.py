@@ -50,7 +50,7 @@ def check_sparse(adata: AnnData) -> None:
     if adata.raw is not None:
         matrices[".raw"] = adata.raw.X
     for source, matrix in matrices.items():
-        if not sp.issparse(matrix) or matrix.format not in {"csr", "csc"}:
+        if not isinstance(matrix, sp.csr_matrix | sp.csc_matrix | sp.csr_array | sp.csc_array):
             continue
         try:
             matrix.check_format(full_check=True)

@@ -112,8 +112,8 @@ def _shorten_texts(fig: Figure) -> None:
             if max(map(len, labels), default=0) > _LONGEST:
                 axis.set_ticks(axis.get_ticklocs(), [_short(label) for label in labels])
     for text in fig.findobj(Text):
-        text.set_parse_math(False)  # type: ignore[attr-defined]
-        text.set_text("\n".join(map(_short, text.get_text().split("\n"))))  # type: ignore[attr-defined]
+        text.set_parse_math(False)
+        text.set_text("\n".join(map(_short, text.get_text().split("\n"))))
 
 
 def _short(line: str) -> str:
