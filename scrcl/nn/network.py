@@ -44,8 +44,8 @@ class Views(NamedTuple):
 def import_pyg() -> Any:
     """Import PyTorch Geometric: only where a network is made, as it takes a second."""
     with _without_compiler(), warnings.catch_warnings():
-        # Of torch, about a call that PyG makes when it is imported.
-        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
+        # Of torch, about a call that PyG makes when it is imported; its kind differs by version.
+        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", Warning)
         import torch_geometric  # noqa: PLC0415
     return torch_geometric
 
