@@ -148,7 +148,9 @@ def _saved(run: RunFolder) -> dict[str, Any]:
     with h5py.File(path) as file:
         params: dict[str, Any] = dict(read_elem(file["uns"][PARAMS]))
         var = file["var"]
-        params["n_vars"] = int(var[var.attrs["_index"]].shape[0])
+        params["n_vars"] = len(
+            read_elem(var[var.attrs["_index"]])
+        )  # a group, where text may be missing
     return params
 
 
