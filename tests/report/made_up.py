@@ -15,8 +15,8 @@ from scrcl.results import RunFolder
 def made_up_cells(n_obs: int = 240) -> ad.AnnData:
     """Cells of four types, one of them without a type, and columns of every kind."""
     adata = simulated_cells(n_obs=n_obs, n_genes=60, n_types=4)
-    adata.obs["cell_type"] = adata.obs.pop("cell_type1").astype("category")
-    adata.obs.iloc[5, 0] = np.nan
+    types = adata.obs.pop("cell_type1").astype("category")
+    adata.obs["cell_type"] = types.where(np.arange(adata.n_obs) != 5)
     adata.obs["donor"] = np.where(np.arange(n_obs) % 3, "a", "b")
     adata.obs["age"] = np.linspace(0, 1, n_obs)
     adata.obs["same"] = "one"
