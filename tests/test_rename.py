@@ -48,7 +48,9 @@ def test_names_go_into_every_file(run, table):
     adata = ad.read_h5ad(run.path / "result.h5ad")
     assert adata.obs["scrcl_name"].cat.categories.tolist() == ["T cells", "B, naive"]
     expected = adata.obs["scrcl"].astype(str).map(names)
-    assert adata.obs["scrcl_name"].astype(object).equals(expected.rename("scrcl_name").astype(object))
+    assert (
+        adata.obs["scrcl_name"].astype(object).equals(expected.rename("scrcl_name").astype(object))
+    )
     clusters = pd.read_csv(run.path / "seed_0" / "clusters.csv", keep_default_na=False)
     assert set(clusters.loc[clusters["cluster"] == 2, "name"]) == {"B, naive"}
     assert set(clusters.loc[clusters["cluster"] == 1, "name"]) == {""}
