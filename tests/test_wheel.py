@@ -24,6 +24,7 @@ def test_the_wheel_holds_the_package_and_the_configurations_and_nothing_else(nam
     kinds = {".py", ".html", ".css", ".js"}  # code, and templates of pages
     own = {path for path in (ROOT / "scrcl").rglob("*") if path.suffix in kinds}
     expected = {str(path.relative_to(ROOT)) for path in own} | {"scrcl/py.typed"}
+    expected |= {f"scrcl/markers/lists/{name}.csv" for name in ("blood", "cortex", "pancreas")}
     expected |= {f"scrcl/{p.relative_to(ROOT)}" for p in (ROOT / "configs").rglob("*.yaml")}
     about = {name for name in names if name.startswith(f"scrcl-{__version__}.dist-info/")}
     assert names - about == expected

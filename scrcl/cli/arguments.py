@@ -249,9 +249,9 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--markers",
-        type=Path,
-        metavar="FILE",
-        help="cell types and their genes (.csv, .tsv: two columns; .gmt): suggest cluster names",
+        metavar="LIST|FILE",
+        help="suggest cluster names by the genes of blood, pancreas or cortex, or of a file with cell "
+        "types and genes (.csv, .tsv: two columns; .gmt)",
     )
     group.add_argument(
         "--oracle",

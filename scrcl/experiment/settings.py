@@ -62,8 +62,8 @@ class Experiment:
     expression
         Keep the expression in ``result.h5ad``, beside what was found.
     marker_file
-        Lists of marker genes that suggest names for the clusters, see
-        `scrcl.markers.read_marker_lists`. Changes no cluster.
+        Lists of marker genes that suggest names for the clusters: a file, see
+        `scrcl.markers.read_marker_lists`, or one of `scrcl.markers.SHIPPED`. Changes no cluster.
     gene_file
         Genes that ``report.html`` has to hold, see `scrcl.report.read_gene_list`.
     """
@@ -81,7 +81,7 @@ class Experiment:
     report: bool = True
     figures: bool = True
     expression: bool = True
-    marker_file: Path | None = None
+    marker_file: str | Path | None = None
     gene_file: Path | None = None
 
     def __post_init__(self) -> None:

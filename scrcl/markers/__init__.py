@@ -7,9 +7,10 @@ from scrcl.markers.associations import (
     network_links,
 )
 from scrcl.markers.modules import gene_modules, module_activity
-from scrcl.markers.names import name_clusters, present_markers, read_marker_lists
+from scrcl.markers.names import UNCLEAR, name_clusters, present_markers, read_marker_lists
 from scrcl.markers.pseudobulk import pseudobulk
 from scrcl.markers.ranking import rank_genes
+from scrcl.markers.shipped import SHIPPED, MarkerLists, shipped_markers
 from scrcl.markers.tables import (
     Ranking,
     filter_markers,
@@ -21,7 +22,10 @@ from scrcl.markers.tables import (
 )
 
 __all__ = [
+    "SHIPPED",
+    "UNCLEAR",
     "GeneLinks",
+    "MarkerLists",
     "Ranking",
     "association_table",
     "embedding_links",
@@ -36,6 +40,7 @@ __all__ = [
     "pseudobulk",
     "rank_genes",
     "read_marker_lists",
+    "shipped_markers",
     "shown_genes",
     "top_markers",
     "with_symbols",

@@ -79,7 +79,11 @@ def read_marker_lists(path: str | Path) -> dict[str, list[str]]:
 
 
 def name_clusters(
-    expression: ad.AnnData, clusters: NDArray[np.integer], lists: Mapping[str, Sequence[str]]
+    expression: ad.AnnData,
+    clusters: NDArray[np.integer],
+    lists: Mapping[str, Sequence[str]],
+    *,
+    parents: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Suggest a cell type for every cluster.
 
@@ -89,6 +93,9 @@ def name_clusters(
     stronger than random ones), or if fewer than two thirds of the cells score higher for it than
     for the second best type: then the lists cannot tell the two apart in these cells.
 
+    If the best two are kinds of one type (``parents``), and two thirds of the cells score higher for
+    the best of its kinds than for any other type, the suggestion is that type.
+
     Parameters
     ----------
     expression
@@ -97,6 +104,8 @@ def name_clusters(
         Cluster of each cell, (n_obs,).
     lists
         Cell type to genes of the data, from :func:`present_markers`.
+    parents
+        Cell type to what it is a kind of, for those that are.
 
     Returns
     -------
@@ -117,11 +126,11 @@ def name_clusters(
         best, second = means.index[0], means.index[1] if len(means) > 1 else None
         margin = np.nan if second is None else means[best] - means[second]
         support = 1.0 if second is None else float((of_cells[best] > of_cells[second]).mean())
-        clear = means[best] > 0 and support >= MIN_SUPPORT
+        name = best if support >= MIN_SUPPORT else _parent(of_cells, best, second, parents or {})
         rows.append(
             {
                 "cluster": str(cluster),
-                "name": best if clear else UNCLEAR,
+                "name": name if means[best] > 0 else UNCLEAR,
                 "best": best,
                 "score": means[best],
                 "second": second,
@@ -131,6 +140,19 @@ def name_clusters(
             }
         )
     return pd.DataFrame(rows)
+
+
+def _parent(scores: pd.DataFrame, best: object, second: object, parents: Mapping[str, str]) -> str:
+    """Return what the best two types are kinds of, if the cells prefer these to all others."""
+    family = parents.get(str(best))
+    if family is None or family != parents.get(str(second)):
+        return UNCLEAR
+    own = [parents.get(str(kind)) == family for kind in scores]
+    others = scores.loc[:, [not is_own for is_own in own]]
+    if others.empty:
+        return family
+    prefer = scores.loc[:, own].max(axis=1) > others.max(axis=1)
+    return family if prefer.mean() >= MIN_SUPPORT else UNCLEAR
 
 
 def _scores(expression: ad.AnnData, lists: Mapping[str, Sequence[str]]) -> pd.DataFrame:
