@@ -30,7 +30,7 @@ from scrcl.experiment import PAPER_SEEDS, Experiment, InputSpec, PaperTable, run
 from scrcl.experiment.paper import ORDER
 from scrcl.pl.colors import palette
 from scrcl.pl.style import FONT, new_figure, save
-from scrcl.results import FOUND, GIVEN, PUBLISHED, RunFolder
+from scrcl.results import FOUND, GIVEN, PICKED, PUBLISHED, RunFolder
 from scrcl.results.atomic import atomic_path
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     fig = new_figure(7.2, 1.5 + 0.75 * len(names))
     ax = fig.add_subplot()
     for step, protocol in enumerate(ORDER):
-        color, picked = palette(len(ORDER))[step], protocol in (PUBLISHED, "oracle")
+        color, picked = palette(len(ORDER))[step], protocol in PICKED
         for line, name in enumerate(names):
             if protocol == PUBLISHED:
                 published = DATASETS[name].published

@@ -40,9 +40,8 @@ def leading_axes(
     leading = (width - n_axes, width - 1)
     try:
         _, columns = eigh(_covariance(X, mean).T, subset_by_index=leading, overwrite_a=True)
-    except (
-        LinAlgError
-    ):  # now and then where many variances are equal; the slower way has no such case
+    except LinAlgError:
+        # Now and then where many variances are equal; the slower way has no such case.
         columns = np.linalg.eigh(_covariance(X, mean))[1][:, width - n_axes :]
     axes = np.ascontiguousarray(columns.T[::-1])
     largest = np.abs(axes).argmax(axis=1)

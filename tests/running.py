@@ -4,8 +4,10 @@ from pathlib import Path
 
 import anndata as ad
 import pytest
+from torch import Tensor
 
 from scrcl.cli import main_degs, main_sc, main_st
+from scrcl.train import Trainer
 
 FAST = """\
 data:
@@ -52,6 +54,18 @@ class Runner:
 
     def run_of(self, script: str, dataset: str = "cells") -> Path:
         return self.out / script.upper() / dataset / "fast"
+
+
+def interrupt_training(patch: pytest.MonkeyPatch, *, after: int) -> None:
+    """Let training end as by the keyboard once so many epochs are in its history."""
+    update = Trainer.update
+
+    def interrupted(trainer: Trainer, total: Tensor) -> None:
+        if len(trainer.history) == after:
+            raise KeyboardInterrupt
+        update(trainer, total)
+
+    patch.setattr(Trainer, "update", interrupted)
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -18,8 +18,8 @@ from scrcl.experiment.protocols import Oracle
 from scrcl.metrics import score
 from scrcl.report.scores import scores
 from scrcl.results import RunFolder
-from scrcl.train import FLUSH_EVERY, Trainer
-from tests.running import Runner, tree
+from scrcl.train import FLUSH_EVERY
+from tests.running import Runner, interrupt_training, tree
 
 SHORT = ("--epochs", 3, "--set", "model.n_hidden=16", "--set", "data.n_hvg=0", "--device", "cpu")
 ROWS = ["published", "oracle", "label_free", "default_k_given", "default_k_found"]
@@ -156,17 +156,10 @@ def test_an_interrupted_oracle_is_resumed_to_the_same_bits(
     given = ("--oracle", "--epochs", 3 * FLUSH_EVERY, "--no-report", "--no-figures")
     whole = tree(runner.fast("sc", adata_sc, *given))
     monkeypatch.setattr(Checkpoint, "due", lambda _: True)
-    update = Trainer.update
-
-    def interrupted(trainer, total):
-        if len(trainer.history) == 2 * FLUSH_EVERY:
-            raise KeyboardInterrupt
-        update(trainer, total)
-
     command = ("--input", runner.folder / "cells.h5ad", "--config", runner.config, *given)
     command += ("--device", "cpu")
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "update", interrupted)
+        interrupt_training(patch, after=2 * FLUSH_EVERY)
         assert runner("sc", *command, "--overwrite")[0] == 130
     assert runner("sc", *command, "--resume")[0] == 0
     again = tree(runner.run_of("sc"))

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from scrcl.train import FLUSH_EVERY, Trainer
-from tests.running import Runner, tree
+from tests.running import Runner, interrupt_training, tree
 
 ROOT = Path(__file__).parents[1]
 
@@ -56,16 +56,10 @@ def test_an_interrupted_training_is_resumed_to_the_same_bits(
     whole = tree(runner.fast("sc", adata_sc, *given))
     monkeypatch.setattr("scrcl.checkpoint.Checkpoint.due", lambda _: True)
     update = Trainer.update
-
-    def interrupted(trainer, total):
-        if len(trainer.history) == 2 * FLUSH_EVERY:
-            raise KeyboardInterrupt
-        update(trainer, total)
-
     command = ("--input", runner.folder / "cells.h5ad", "--config", runner.config, *given)
     command += ("--device", "cpu")
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "update", interrupted)
+        interrupt_training(patch, after=2 * FLUSH_EVERY)
         code, _, error = runner("sc", *command, "--overwrite")
     assert code == 130
     assert "--resume" in error

@@ -248,9 +248,8 @@ def _fitted(
     weights = 1 / (1 + (totals - 1).clip(0) * rho)
     both = np.column_stack([counts, totals - counts])
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", category=PerfectSeparationWarning
-        )  # shares that are equal
+        # Of shares that are equal.
+        warnings.filterwarnings("ignore", category=PerfectSeparationWarning)
         return GLM(both, groups, family=Binomial(), var_weights=weights).fit(scale=1.0)
 
 

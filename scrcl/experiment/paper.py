@@ -11,7 +11,7 @@ import pandas as pd
 from scrcl.clustering import tree_of
 from scrcl.experiment.finish import scored
 from scrcl.metrics import pairwise_ari
-from scrcl.results import FOUND, GIVEN, PUBLISHED, summarize
+from scrcl.results import FOUND, GIVEN, PICKED, PUBLISHED, summarize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +67,7 @@ class PaperTable:
             tables.append(rows)
         filled = [table.dropna(axis="columns", how="all") for table in tables]
         table = pd.concat(filled, ignore_index=True).reindex(columns=summary.columns)
-        table["picked_with_labels"] = table["protocol"].isin((PUBLISHED, "oracle"))
+        table["picked_with_labels"] = table["protocol"].isin(PICKED)
         table["time_ratio"] = [self._ratio(run, protocol) for protocol in table["protocol"]]
         return table.sort_values(
             "protocol", key=lambda names: names.map(ORDER.index), ignore_index=True

@@ -16,7 +16,7 @@ from scrcl.results.environment import describe_environment
 from scrcl.results.faults import bug_line, user_line
 from scrcl.results.folder import COMPOSITION, NAMES, RunFolder, SeedResult, find_run, find_runs
 from scrcl.results.lock import check_not_written, only_writer
-from scrcl.results.protocols import FOUND, GIVEN, PROTOCOLS, PUBLISHED, TITLES, explained
+from scrcl.results.protocols import FOUND, GIVEN, PICKED, PROTOCOLS, PUBLISHED, TITLES, explained
 from scrcl.results.storable import storable, stored_name
 from scrcl.results.tables import annotated, summarize, without_expression
 from scrcl.results.writer import Existing, RunWriter, check_free, writing
@@ -26,6 +26,7 @@ __all__ = [
     "FOUND",
     "GIVEN",
     "NAMES",
+    "PICKED",
     "PROTOCOLS",
     "PUBLISHED",
     "TITLES",

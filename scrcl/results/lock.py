@@ -42,7 +42,7 @@ def only_writer(path: Path) -> Iterator[None]:
     OSError
         If the folder of the data set cannot be made or written.
     """
-    lock = path.with_name(f".{path.name}.lock")
+    lock = _lock_of(path)
     lock.parent.mkdir(parents=True, exist_ok=True)
     file = _locked(lock)
     try:
@@ -65,7 +65,7 @@ def check_not_written(path: Path) -> None:
     InputError
         Naming the process.
     """
-    lock = path.with_name(f".{path.name}.lock")
+    lock = _lock_of(path)
     if fcntl is None or not lock.is_file():
         return
     with suppress(OSError), lock.open("rb", buffering=0) as file:
@@ -74,6 +74,10 @@ def check_not_written(path: Path) -> None:
         except BlockingIOError:
             holder = file.read().decode("utf-8", "replace")
             raise InputError(_refusal(lock, holder)) from None
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
 
 
 def _locked(lock: Path) -> FileIO:

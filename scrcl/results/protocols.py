@@ -7,6 +7,8 @@ PROTOCOLS: Final = {"label_free": "clusters.csv", "oracle": "clusters_oracle.csv
 
 PUBLISHED, GIVEN, FOUND = "published", "default_k_given", "default_k_found"
 """Further rows of the table of a set that the paper has."""
+PICKED: Final = (PUBLISHED, "oracle")
+"""Protocols whose epoch was picked with the labels."""
 
 TITLES: Final = {
     PUBLISHED: "published (oracle)",
