@@ -8,7 +8,7 @@ import scanpy as sc
 from matplotlib.colors import to_hex
 
 from scrcl import pl
-from scrcl.experiment.figures import add_layout
+from scrcl.model.shown import add_layout
 from tests.running import Runner
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scrcl._keys import ASSOCIATION, CLUSTERS, NAME, PARAMS
+from scrcl._keys import PARAMS
 from scrcl._validate import InputError
 from scrcl.clustering import said_of, tree_of
 from scrcl.config import as_granularity, config_from_text, override, to_yaml
@@ -170,7 +170,7 @@ def _tree(run: RunFolder, seed: int) -> ClusterTree:
 
 
 def _data(run: RunFolder) -> Dataset:
-    """Read what a run clustered, without what belongs to its clusters."""
+    """Read what a run clustered."""
     path = run.path / "result.h5ad"
     if not path.is_file():
         msg = f"run: got {run.path} without result.h5ad, wanted a finished run. Run it again."
@@ -183,10 +183,6 @@ def _data(run: RunFolder) -> Dataset:
         for key in ("label_key", "slice_key", "batch_key", "condition_key", "sample_key")
     }
     truth = None if keys["label_key"] is None else labels(adata, keys["label_key"], search=())
-    adata.varm.pop(ASSOCIATION, None)
-    adata.uns.pop(f"{CLUSTERS}_colors", None)
-    if NAME in adata.obs:
-        del adata.obs[NAME]
     return Dataset(
         adata=adata,
         labels=truth,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scrcl import pl
-from scrcl._keys import CLUSTERS, EMBEDDING, SCANPY_UMAP, UMAP
+from scrcl._keys import CLUSTERS, EMBEDDING, UMAP
 from scrcl._validate import InputError
 from scrcl.clustering import tree_of
 from scrcl.data.places import place_tables
@@ -28,28 +28,6 @@ if TYPE_CHECKING:
     from scrcl.results import RunFolder, SeedResult
 
 log = logging.getLogger(__name__)
-
-
-def add_layout(adata: ad.AnnData) -> None:
-    """Put the UMAP that all figures of a run share into ``obsm``; too few cells have none.
-
-    It is there as ``X_umap``, too, where scanpy looks for it, unless the data have one of their own.
-    """
-    theirs, ours = adata.obsm.get(SCANPY_UMAP), adata.obsm.get(UMAP)
-    try:
-        adata.obsm[UMAP] = pl.umap_layout(adata)
-    except InputError as error:
-        log.info("umap: %s", error)
-        return
-    is_ours = ours is not None and np.array_equal(theirs, ours, equal_nan=True)  # of an earlier run
-    if theirs is None or is_ours:
-        adata.obsm[SCANPY_UMAP] = adata.obsm[UMAP]
-
-
-def add_colors(adata: ad.AnnData) -> None:
-    """Put the colours that the clusters have in all figures where scanpy looks for them."""
-    n_clusters = len(adata.obs[CLUSTERS].cat.categories)
-    adata.uns[f"{CLUSTERS}_colors"] = np.array(pl.palette(n_clusters), dtype=np.str_)
 
 
 def draw(

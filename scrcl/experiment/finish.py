@@ -12,9 +12,10 @@ from scrcl._keys import CLUSTERS, NAME
 from scrcl.clustering import said_of, split_table, tree_arrays, tree_of
 from scrcl.config import to_yaml
 from scrcl.experiment.conditions import compare_conditions
-from scrcl.experiment.figures import add_colors, add_layout, draw
+from scrcl.experiment.figures import draw
 from scrcl.experiment.writeup import write_up
 from scrcl.metrics import pairwise_ari, score
+from scrcl.model.shown import add_colors, add_layout
 from scrcl.results import annotated, summarize, without_expression
 
 if TYPE_CHECKING:

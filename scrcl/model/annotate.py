@@ -10,9 +10,11 @@ import pandas as pd
 from anndata import ImplicitModificationWarning
 
 from scrcl._validate import InputError
+from scrcl.data.earlier import forget_result
 from scrcl.data.naming import settle_names
 from scrcl.model.estimator import ScRCL, categorical
 from scrcl.model.recut import target_of, write_levels
+from scrcl.model.shown import add_colors, layout_of, write_layout
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +39,7 @@ def cluster(  # noqa: PLR0913  (the one public door; all options go by name)
     key_added: str = "scrcl",
     keep_views: bool = False,
     levels: bool = False,
+    layout: bool = False,
     copy: bool = False,
     **settings: object,
 ) -> AnnData | None:
@@ -44,11 +47,12 @@ def cluster(  # noqa: PLR0913  (the one public door; all options go by name)
 
     Written are ``obs[key]`` (categorical), ``obs[key + "_confidence"]``, ``obsm["X_" + key]``
     (n_obs, at most 50), ``varm[key + "_association"]`` (genes x clusters, see `scrcl.markers`),
-    ``uns[key]`` and, where the method has a tree of clusters, ``uns[key]["tree"]`` and
-    ``obs[key + "_leaf"]``, from which `scrcl.cut` makes any other number, and
-    ``obs[key + "_outlier"]``: cells apart from all others, too few for a cluster of their own.
-    Nothing else is changed, and nothing at all if it fails. Cells without a count get no cluster,
-    and NaN for the rest.
+    ``uns[key]``, ``uns[key + "_colors"]``, which scanpy's figures take, and, where the method has a
+    tree of clusters, ``uns[key]["tree"]`` and ``obs[key + "_leaf"]``, from which `scrcl.cut` makes
+    any other number, and ``obs[key + "_outlier"]``: cells apart from all others, too few for a
+    cluster of their own. What an earlier call wrote under this name is removed. Nothing else is
+    changed, and nothing at all if it fails. Cells without a count get no cluster, and NaN for the
+    rest.
 
     Parameters
     ----------
@@ -79,6 +83,9 @@ def cluster(  # noqa: PLR0913  (the one public door; all options go by name)
         cell with the defaults.
     levels
         Also write three levels of clusters with names that nest, see `scrcl.cut`.
+    layout
+        Also write a UMAP of the embedding into ``obsm["X_" + key + "_umap"]`` and, where the data
+        have none, into ``obsm["X_umap"]``: ``sc.pl.umap(adata, color="scrcl")`` draws it.
     copy
         Return an annotated copy and leave ``adata`` as it is.
     **settings
@@ -114,10 +121,13 @@ def cluster(  # noqa: PLR0913  (the one public door; all options go by name)
             "clusters, wanted one that has. Leave levels out, or choose consensus."
         )
         raise InputError(msg)
+    plane = layout_of(model.embedding_) if layout else None
     target = target_of(adata, copy=copy)
     write_result(target, model, key_added, links=links, keep_views=keep_views)
     if levels:
         write_levels(target, key_added)
+    if plane is not None:
+        write_layout(target, key_added, plane)
     return target if copy else None
 
 
@@ -131,6 +141,7 @@ def write_result(
         # A view becomes a copy, which is what whoever writes to a view wants.
         warnings.filterwarnings("ignore", category=ImplicitModificationWarning)
         adata.obs[key] = clusters
+        forget_result(adata, key, model.embedding_)
     if model.confidence_ is not None:
         adata.obs[f"{key}_confidence"] = model.confidence_
     if model.leaves_ is not None:
@@ -140,6 +151,7 @@ def write_result(
     if keep_views and model.found_.network is not None:
         adata.obsm[f"X_{key}_views"] = model.views_
     adata.uns[key] = model.summary()
+    add_colors(adata, key)
     if links is not None:
         association = pd.DataFrame(links.association.T, index=model.genes_)
         genes = settle_names(adata.var, where="var").names

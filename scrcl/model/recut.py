@@ -13,8 +13,11 @@ from anndata import ImplicitModificationWarning
 from scrcl._validate import InputError
 from scrcl.clustering import ClusterTree, level_names, said_of, tree_of
 from scrcl.config import LEVELS, as_granularity, config_from_text
+from scrcl.data.earlier import forget_clusters
 from scrcl.model.estimator import ScRCL, spread
 from scrcl.model.settings import as_n_clusters
+from scrcl.model.shown import add_colors
+from scrcl.pl.columns import category_colors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,8 +41,8 @@ def cut(
 
     The labels are those that `cluster` gives with that number, because both are cuts of the same
     tree. ``obs[key]`` and ``obs[key + "_confidence"]`` are replaced, and in ``uns[key]`` what is
-    said of the clusters; what belongs to the earlier ones (``varm[key + "_association"]``,
-    ``obs[key + "_name"]``, ``uns[key + "_colors"]``) is removed.
+    said of the clusters, and ``uns[key + "_colors"]``; what belongs to the earlier ones
+    (``varm[key + "_association"]``, ``obs[key + "_name"]``) is removed.
 
     Parameters
     ----------
@@ -395,7 +398,13 @@ def _write(
     confidence: NDArray[np.float32] | None,
     edits: list[str],
 ) -> None:
-    """Replace the clusters, and remove what belongs to the earlier ones."""
+    """Replace the clusters, and remove what belongs to the earlier ones.
+
+    Colours go with the names of clusters that an edit leaves as they were.
+    """
+    before = list(adata.obs[key].astype("category").cat.categories) if edits else []
+    colors = category_colors(adata, key, [str(name) for name in before])
+    kept = {name: color for name, color in colors.items() if name in names}
     with warnings.catch_warnings():
         # A view becomes a copy, which is what whoever writes to a view wants.
         warnings.filterwarnings("ignore", category=ImplicitModificationWarning)
@@ -412,10 +421,8 @@ def _write(
     if edits:
         about["edits"] = np.array(edits, dtype=np.str_)
     adata.uns[key] = about
-    adata.uns.pop(f"{key}_colors", None)
-    adata.varm.pop(f"{key}_association", None)
-    if f"{key}_name" in adata.obs:
-        del adata.obs[f"{key}_name"]
+    forget_clusters(adata, key)
+    add_colors(adata, key, kept=kept)
 
 
 def write_levels(adata: AnnData, key: str) -> None:
@@ -432,6 +439,7 @@ def _write_level(adata: AnnData, key: str, cells: _Cells, name_of: NDArray[np.st
     adata.obs[key] = pd.Categorical.from_codes(
         cells.spread_codes(codes).tolist(), pd.Index(names)
     ).remove_unused_categories()
+    add_colors(adata, key)
 
 
 def _by_numbers(name: str) -> list[int]:

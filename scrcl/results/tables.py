@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scrcl._keys import ASSOCIATION, CLUSTERS, CONFIDENCE, EMBEDDING, LEAF, OUTLIER, PARAMS
 from scrcl._validate import InputError
+from scrcl.data.earlier import forget_result
 from scrcl.data.naming import settle_names
 from scrcl.results.folder import Metrics, SeedResult
 
@@ -76,8 +77,8 @@ def annotated(adata: ad.AnnData, result: SeedResult, params: Mapping[str, object
     ``obs["scrcl_leaf"]`` (-1 where a cell got no cluster), ``obs["scrcl_outlier"]`` and
     ``uns["scrcl"]["tree"]``. With gene
     associations, ``varm["scrcl_association"]`` (n_vars, n_clusters), missing for genes that the
-    model did not see; ``uns["scrcl"]["association_clusters"]`` names its columns. Matrices are
-    shared with the input: copy before you write to them.
+    model did not see; ``uns["scrcl"]["association_clusters"]`` names its columns. What an earlier
+    result wrote is removed. Matrices are shared with the input: copy before you write to them.
 
     Raises
     ------
@@ -97,6 +98,11 @@ def annotated(adata: ad.AnnData, result: SeedResult, params: Mapping[str, object
     result_of = np.where(has_cluster, rows, 0)
 
     shared = _shallow(adata)
+    embedding = np.asarray(result.embedding)
+    if not np.array_equal(rows, np.arange(len(names))):  # else it is used as it is: it may be large
+        embedding = embedding[result_of]
+        embedding[~has_cluster] = np.nan
+    forget_result(shared, CLUSTERS, embedding)
     shared.obs[CLUSTERS] = _categorical(result.clusters[result_of], has_cluster)
     if result.confidence is not None:
         confidence = np.asarray(result.confidence, dtype=np.float32)[result_of]
@@ -106,10 +112,6 @@ def annotated(adata: ad.AnnData, result: SeedResult, params: Mapping[str, object
         shared.obs[LEAF] = np.where(has_cluster, leaves, np.int32(-1))
     if result.outliers is not None:
         shared.obs[OUTLIER] = has_cluster & result.outliers[result_of]
-    embedding = np.asarray(result.embedding)
-    if not np.array_equal(rows, np.arange(len(names))):  # else it is used as it is: it may be large
-        embedding = embedding[result_of]
-        embedding[~has_cluster] = np.nan
     shared.obsm[EMBEDDING] = embedding
     shared.uns[PARAMS] = {"seed": result.seed, **params}
     if result.tree is not None:

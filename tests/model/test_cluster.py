@@ -6,11 +6,14 @@ from pathlib import Path
 
 import anndata as ad
 import dask.array as da
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy as sc
 import scipy.sparse as sp
 from anndata.tests.helpers import assert_equal
+from matplotlib.colors import to_hex
 
 import scrcl
 from scrcl import InputError
@@ -21,7 +24,7 @@ WRITTEN = {
     "obs": ["scrcl", "scrcl_confidence", "scrcl_leaf"],
     "obsm": ["X_scrcl"],
     "varm": ["scrcl_association"],
-    "uns": ["scrcl"],
+    "uns": ["scrcl", "scrcl_colors"],
 }
 
 
@@ -85,6 +88,53 @@ def test_a_copy_leaves_the_input_as_it_is() -> None:
 
     assert "scrcl" in found.obs
     assert_equal(adata, before, exact=True)
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # of matplotlib, to scanpy
+def test_scanpy_goes_straight_on() -> None:
+    adata = cells(45).copy()
+
+    scrcl.cluster(adata, 3, layout=True)
+
+    ax = sc.pl.umap(adata, color="scrcl", show=False)
+    shown = [to_hex(handle.get_facecolor()[0]) for handle in ax.get_legend().legend_handles]
+    plt.close(ax.figure)
+    assert shown == list(adata.uns["scrcl_colors"]) == list(scrcl.pl.palette(3))
+    np.testing.assert_array_equal(adata.obsm["X_umap"], adata.obsm["X_scrcl_umap"])
+    sc.pp.log1p(adata)
+    sc.tl.rank_genes_groups(adata, "scrcl")
+    assert adata.uns["rank_genes_groups"]["names"].dtype.names == ("0", "1", "2")
+
+
+def test_what_was_found_before_is_not_left_beside_what_is_found_now() -> None:
+    adata = rich()
+    scrcl.cluster(adata, 3, layout=True)
+    adata.obs["scrcl_name"] = "mine"
+    adata.obs["scrcl_fine"] = "1.1"
+    adata.obs["scrcl_leaf"] = 0  # of a method that has a tree
+    theirs = rich()
+    theirs.obsm["X_umap"] = np.ones((45, 2))
+
+    scrcl.cluster(adata, 2)
+    scrcl.cluster(theirs, 2, layout=True)
+
+    assert not {"scrcl_name", "scrcl_fine", "scrcl_leaf"} & set(adata.obs)
+    assert "scrcl_other" in adata.obs
+    assert list(adata.uns["scrcl_colors"]) == list(scrcl.pl.palette(2))
+    assert set(adata.obsm) == {"X_pca", "X_scrcl"}
+    assert theirs.obsm["X_umap"].all()
+    assert theirs.obsm["X_scrcl_umap"].shape == (45, 2)
+
+
+def test_too_few_cells_for_a_layout_are_clustered_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        msg = "cells: got 2"
+        raise InputError(msg)
+
+    monkeypatch.setattr("scrcl.pl.umap_layout", refuse)
+    adata = cells(45).copy()
+    scrcl.cluster(adata, 3, layout=True)
+    assert set(adata.obsm) == {"X_scrcl"}
 
 
 @pytest.mark.parametrize("place", ["run_seed", "network_links"])

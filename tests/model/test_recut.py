@@ -46,6 +46,22 @@ def test_levels_nest_and_are_the_cuts_of_their_granularities(clustered: ad.AnnDa
     assert adata.obs["scrcl"].nunique() == 3
 
 
+def test_colours_are_those_of_the_clusters_that_there_are(clustered: ad.AnnData) -> None:
+    palette = scrcl.pl.palette
+    adata = scrcl.cut(clustered, 3, levels=True, copy=True)
+    assert list(adata.uns["scrcl_colors"]) == list(palette(3))
+    for level in ("coarse", "default", "fine"):
+        n_groups = len(adata.obs[f"scrcl_{level}"].cat.categories)
+        assert list(adata.uns[f"scrcl_{level}_colors"]) == list(palette(n_groups))
+    scrcl.cut(adata, 2)
+    adata.uns["scrcl_colors"] = np.array(["#123456", palette(1)[0]])
+    scrcl.subcluster(adata, "0", 2)
+    # "1" keeps its own; the parts of "0" have colours that it has not.
+    assert list(adata.uns["scrcl_colors"]) == [*palette(3)[1:], palette(1)[0]]
+    scrcl.merge(adata, ["0.1", "0.2"])
+    assert list(adata.uns["scrcl_colors"]) == [palette(2)[1], palette(1)[0]]
+
+
 def test_a_coarse_bar_gives_no_more_clusters_than_a_fine_one(clustered: ad.AnnData) -> None:
     numbers = [
         scrcl.cut(clustered, granularity=g, copy=True).obs["scrcl"].nunique() for g in (0.25, 1, 4)
