@@ -185,12 +185,41 @@ def test_a_tissue_is_exported_with_its_positions(tissue_run):
     }
 
 
+def test_names_in_a_store_are_unique_and_of_what_is_allowed():
+    from scrcl.experiment.export import _element_names  # noqa: PLC0415
+
+    assert _element_names([""]) == ["spots"]
+    assert _element_names(["day 1", "A", "a", "é/2"]) == [
+        "spots_day_1",
+        "spots_A",
+        "spots_a_2",
+        "spots_é_2",
+    ]
+
+
 @pytest.mark.slow
-def test_spatialdata_reads_its_store(tissue_run):
+@pytest.mark.filterwarnings("ignore")  # of what spatialdata imports
+def test_spatialdata_reads_its_store(tissue_run, caplog):
     spatialdata = pytest.importorskip("spatialdata")
+    path = tissue_run.path / "result.h5ad"
+    adata = ad.read_h5ad(path)
+    adata.obs["region"] = "cortex"  # the name that SpatialData itself likes
+    adata.obs["cell type (broad)"] = "neuron"
+    adata.write_h5ad(path)
     store = spatialdata.read_zarr(export_run(tissue_run, "spatialdata") / "spots.zarr")
-    assert store.tables["table"].n_obs == len(store.shapes["spots"]) == 118
-    assert "scrcl" in store.tables["table"].obs
+    table = store.tables["table"]
+    assert table.n_obs == 119  # one spot has no position
+    assert {"scrcl", "cell_type__broad_"} <= set(table.obs)
+    assert set(table.obs["region"]) == {"cortex"}
+    assert "'cell type (broad)' to 'cell_type__broad_'" in caplog.text
+    # Two slices at the same positions are in two spaces, each spot at its place in its own.
+    assert set(store.coordinate_systems) == {"spots_first", "spots_second"}
+    for name, slice_name in (("spots_first", "first"), ("spots_second", "second")):
+        own = table[table.obs["scrcl_region"] == name]
+        assert set(own.obs["slice"]) == {slice_name}
+        circles = store.shapes[name].loc[own.obs["scrcl_spot"]]
+        places = np.column_stack([circles.geometry.x, circles.geometry.y])
+        assert np.array_equal(places, own.obsm["spatial"])
 
 
 def test_the_command_writes_once_and_again_if_asked(run, tmp_path, capsys):

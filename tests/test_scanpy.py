@@ -57,3 +57,22 @@ def test_a_layout_of_the_data_stays_and_an_earlier_one_of_ours_does_not():
     adata.obsm["X_umap"] = np.zeros((4, 2))
     add_layout(adata)
     assert not adata.obsm["X_umap"].any()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of what squidpy imports
+def test_squidpy_draws_domains_on_the_tissue(runner: Runner, adata_st: ad.AnnData):
+    squidpy = pytest.importorskip("squidpy")
+    tissue = adata_st.copy()
+    factors = {"tissue_hires_scalef": 3.0, "spot_diameter_fullres": 0.5}
+    images = {"hires": np.full((30, 40, 3), 200, dtype=np.uint8)}
+    tissue.uns["spatial"] = {"slide": {"images": images, "scalefactors": factors}}
+    run = runner.fast("st", tissue, "--n-clusters", 2)
+    result = ad.read_h5ad(run / "result.h5ad")
+    axes = squidpy.pl.spatial_scatter(result, color="scrcl", return_ax=True)
+    ax = axes if isinstance(axes, plt.Axes) else axes[0]
+    shown = [text.get_text() for text in ax.get_legend().get_texts()]
+    drawn = {to_hex(color) for part in ax.collections for color in part.get_facecolor()}
+    plt.close(ax.figure)
+    assert shown == ["0", "1"]
+    assert drawn == set(pl.palette(2))

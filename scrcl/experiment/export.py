@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import re
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
 
     from scrcl.results import RunFolder
 
+log = logging.getLogger(__name__)
+
 _BARCODE = re.compile(r"(?<![A-Za-z])([ACGT]{14,})(-\d+)?(?![A-Za-z])")
 _OF_GENES = ("cellxgene", "seurat")
+_REGION, _SPOT = "scrcl_region", "scrcl_spot"  # columns that tell which circle a spot has
 _READ_R = """\
 library(Seurat)  # in the folder of this file
 counts <- ReadMtx("matrix.mtx.gz", "barcodes.tsv.gz", "features.tsv.gz", feature.column = 1)
@@ -191,32 +195,56 @@ def _cellxgene(result: _Result, folder: Path) -> None:
 
 
 def _spatialdata(result: _Result, folder: Path) -> None:
-    """Spots as circles, with a table over them."""
+    """Spots as circles, those of each slice in a space of their own, with one table over all."""
     if not result.tissue:
         msg = (
             "spatialdata: got a run of single cells, wanted one of a tissue. Export to csv instead."
         )
         raise InputError(msg)
     try:
-        from spatialdata import SpatialData  # noqa: PLC0415  (an extra)
+        from spatialdata import SpatialData, sanitize_table  # noqa: PLC0415  (an extra)
         from spatialdata.models import ShapesModel, TableModel  # noqa: PLC0415
+        from spatialdata.transformations import Identity  # noqa: PLC0415
     except ModuleNotFoundError as error:
         msg = f"spatialdata: got no package {error.name}. Install it: pip install scrcl[spatial]."
         raise InputError(msg) from error
-    adata = result.adata
-    places = spatial_coords(adata, result.slice_key)[:, :2]
-    there = np.isfinite(places).all(axis=1)
-    cells, places = adata[there].copy(), places[there]
-    diameter = find_slices(adata, result.slice_key, with_image=True)[0].diameter
-    cells.obs["spot"] = np.arange(cells.n_obs)
-    cells.obs["region"] = pd.Categorical(["spots"] * cells.n_obs)
+    adata = storable(result.adata)[0]
+    slices = find_slices(adata, result.slice_key, with_image=True)
+    names = _element_names([part.name for part in slices])
+    region = np.full(adata.n_obs, "", dtype=object)
+    shapes = {}
+    for name, part in zip(names, slices, strict=True):
+        region[part.shown] = name
+        shapes[name] = ShapesModel.parse(
+            part.xy,
+            geometry=0,
+            radius=part.diameter / 2,
+            index=np.flatnonzero(part.shown),
+            transformations={name if len(slices) > 1 else "global": Identity()},
+        )
+    before = list(adata.obs)
+    sanitize_table(adata)
+    renamed = [
+        f"{old!r} to {new!r}" for old, new in zip(before, adata.obs, strict=True) if old != new
+    ]
+    if renamed:
+        log.warning("spatialdata: columns whose names it refuses: %s", ", ".join(renamed))
+    adata.obs[_SPOT] = np.arange(adata.n_obs)
+    adata.obs[_REGION] = pd.Categorical(region)
     table = TableModel.parse(
-        storable(cells)[0], region="spots", region_key="region", instance_key="spot"
+        adata[region != ""].copy(), region=names, region_key=_REGION, instance_key=_SPOT
     )
-    spots = ShapesModel.parse(
-        places, geometry=0, radius=diameter / 2, index=cells.obs["spot"].to_numpy()
-    )
-    SpatialData(shapes={"spots": spots}, tables={"table": table}).write(folder / "spots.zarr")
+    SpatialData(shapes=shapes, tables={"table": table}).write(folder / "spots.zarr")
+
+
+def _element_names(slices: list[str]) -> list[str]:
+    """Names of what a store holds: of letters, digits, "_", "-" and ".", unique in any case."""
+    names: list[str] = []
+    for number, slice_name in enumerate(slices):
+        name = re.sub(r"[^\w.-]", "_", f"spots_{slice_name}" if slice_name else "spots")
+        taken = {other.lower() for other in names}
+        names.append(f"{name}_{number}" if name.lower() in taken else name)
+    return names
 
 
 FORMATS: dict[str, Callable[[_Result, Path], None]] = {

@@ -6,7 +6,16 @@ import pytest
 
 from scrcl.data.earlier import forget_clusters, forget_result
 
-OBS = ["mine", "mine_name", "mine_leaf", "mine_outlier", "mine_confidence", "mine_coarse", "mine_own", "type"]
+OBS = [
+    "mine",
+    "mine_name",
+    "mine_leaf",
+    "mine_outlier",
+    "mine_confidence",
+    "mine_coarse",
+    "mine_own",
+    "type",
+]
 
 
 @pytest.fixture
