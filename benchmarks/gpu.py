@@ -48,6 +48,8 @@ for _ in range(2):
 same = all(np.array_equal(*pair) for pair in list(zip(*found))[:2])
 print(json.dumps({"n_obs": n_obs, "same": int(same), "seconds": found[1][2]}))
 """
+STEP_UP_TO = 100_000
+"""Cells of a step on all of them; more are trained in mini-batches, whose step is the same."""
 _NO_TIME = 124
 """Exit code of what was cut off, as of timeout(1)."""
 
@@ -70,7 +72,8 @@ def steps(given: argparse.Namespace, folder: Path) -> list[Step]:
     ]
     pytest = [python, "-m", "pytest", "-m", "gpu", "-o", "addopts=--import-mode=importlib", "-rA"]
     sizes = list(map(str, sorted(given.sizes)))
-    speed = [python, "benchmarks/speed.py", "--sizes", *sizes, *device]
+    whole = [str(size) for size in sorted(given.sizes) if size <= STEP_UP_TO]
+    speed = [python, "benchmarks/speed.py", "--sizes", *whole, *device]
     scale = [python, "benchmarks/scale.py", "--n-genes", str(given.n_genes), *device]
     scale += ["--threads", str(os.cpu_count()), "--folder", str(folder)]
     paper = ["--preset", "paper", "--epochs", "5", "--no-report", "--no-figures"]
@@ -155,17 +158,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--limit", type=float, default=480.0, metavar="SECONDS", help="of all steps"
     )
+    parser.add_argument("--folder", type=Path, help="where simulated cells are kept and looked for")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "benchmarks" / "gpu")
     given = parser.parse_args(argv)
     given.out.mkdir(parents=True, exist_ok=True)
     watch, found = Stopwatch(), []
     with (
-        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryDirectory() as temporary,
         (given.out / "gpu.log").open("w", encoding="utf-8") as log,
     ):
         machine = describe(given.device)
         log.write(f"{machine}\n")
-        for step in steps(given, Path(folder)):
+        folder = given.folder or Path(temporary)
+        for step in steps(given, folder):
             found.append(run(step, log, given.limit - watch()))
             table = pd.concat(found, ignore_index=True).assign(machine=machine)
             columns = ["machine", "step", "n_obs", "quantity", "value"]

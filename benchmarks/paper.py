@@ -6,7 +6,8 @@ epoch, and the default preset, with k given and found. ``--ablation`` also train
 without one of its losses at a time, and without the refinement by genes.
 
 One row of the CSV is one set, variant, protocol and seed; rows that are there are not made again, so
-the benchmark can be cut off. Seeds come one after the other, each on all sets.
+the benchmark can be cut off. Seeds come one after the other, each on all sets, or ``--jobs`` of them
+side by side.
 ``python benchmarks/readme.py docs/benchmarks/paper.csv paper`` makes the page's table of it, and
 ``--draw`` its figure.
 """
@@ -15,15 +16,20 @@ from __future__ import annotations
 
 import argparse
 import logging
+import multiprocessing
+import os
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from benchmarks.machine import limit_threads
 from scrcl.config import configs_dir, load_config, override
 from scrcl.datasets import DATASETS
 from scrcl.experiment import PAPER_SEEDS, Experiment, InputSpec, PaperTable, run_experiment
@@ -34,7 +40,7 @@ from scrcl.results import FOUND, GIVEN, PICKED, PUBLISHED, RunFolder
 from scrcl.results.atomic import atomic_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from matplotlib.figure import Figure
 
@@ -106,12 +112,12 @@ def at_hand(data_dir: Path) -> list[PaperSet]:
 
 
 def run_seed(
-    one: PaperSet, variant: str, seed: int, *, data_dir: Path, epochs: int | None
-) -> Iterator[dict[str, object]]:
-    """Train both presets, or of a variant the paper's alone, and yield a row for each protocol."""
+    one: PaperSet, variant: str, seed: int, *, data_dir: Path, epochs: int | None, device: str
+) -> list[dict[str, object]]:
+    """Train both presets, or of a variant the paper's alone, and return a row for each protocol."""
     source = one.source(data_dir)
     shorter = {} if epochs is None else {"train.n_epochs": epochs}
-    bare = {"report": False, "figures": False, "expression": False, "device": "cpu"}
+    bare = {"report": False, "figures": False, "expression": False, "device": device}
     with tempfile.TemporaryDirectory() as out:
         default = RunFolder.at(out, task=one.spec.task, dataset=source.name, name="default")
         if not variant:
@@ -138,18 +144,20 @@ def run_seed(
             )
         )
         metrics = outcome.run.load_metrics(seed)
-    for row in outcome.summary.to_dict("records"):
-        protocol = str(row["protocol"])
-        yield {
+    return [
+        {
             "set": one.spec.name,
             "variant": variant,
-            "protocol": protocol,
+            "protocol": row["protocol"],
             "seed": seed,
             **{score: row[f"{score}_mean"] for score in (*SCORES, "n_clusters")},
-            "epoch": metrics[protocol]["epoch"] if protocol in metrics else None,
+            "epoch": metrics.get(str(row["protocol"]), {}).get("epoch"),
             "n_obs": outcome.n_obs,
             "part": one.part,
+            "device": device,
         }
+        for row in outcome.summary.to_dict("records")
+    ]
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
@@ -245,6 +253,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--sets", nargs="+", help="(all that are there)")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(PAPER_SEEDS))
     parser.add_argument("--epochs", type=int, help="for a try; the protocol has 500")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="seeds side by side")
     parser.add_argument("--draw", action="store_true", help=f"only draw {FIGURE.name} of the CSV")
     parser.add_argument("--ablation", action="store_true", help="also without each loss")
     args = parser.parse_args(argv)
@@ -264,15 +274,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.draw:
             save(draw(pd.read_csv(args.out, dtype={"set": str})), FIGURE, dpi=110)
             return 0
-    for seed, variant, one in product(args.seeds, VARIANTS if args.ablation else [""], sets):
-        job = (one.spec.name, variant, str(seed))
-        there = {tuple(str(row[key]) for key in ("set", "variant", "seed")) for row in done}
-        if job in there or (args.sets and one.spec.name not in args.sets):
-            continue
-        log.info("%s, %s, seed %d", one.spec.name, variant or "whole", seed)
-        done += run_seed(one, variant, seed, data_dir=args.data_dir, epochs=args.epochs)
-        with atomic_path(args.out) as part:
-            pd.DataFrame(done).to_csv(part, index=False, float_format="%.5g")
+    there = {tuple(str(row[key]) for key in ("set", "variant", "seed")) for row in done}
+    jobs = [
+        (one, variant, seed)
+        for seed, variant, one in product(args.seeds, VARIANTS if args.ablation else [""], sets)
+        if (one.spec.name, variant, str(seed)) not in there
+        and (not args.sets or one.spec.name in args.sets)
+    ]
+    run = partial(run_seed, data_dir=args.data_dir, epochs=args.epochs, device=args.device)
+    limit_threads(max(1, (os.cpu_count() or 1) // args.jobs))
+    with ProcessPoolExecutor(args.jobs, multiprocessing.get_context("spawn")) as pool:
+        running = {pool.submit(run, *job): job for job in jobs}
+        for future in as_completed(running):
+            one, variant, seed = running[future]
+            log.info("%s, %s, seed %d: done", one.spec.name, variant or "whole", seed)
+            done += future.result()
+            with atomic_path(args.out) as part:
+                pd.DataFrame(done).to_csv(part, index=False, float_format="%.5g")
     return 0
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 SHARE = 0.5
 """Of what is free, what one thing may take: the rest is for what is counted roughly or not at all."""
 
+_SAID = ("out of memory", "can't allocate memory", "cannot allocate memory")
+"""What PyTorch says in a `RuntimeError`."""
 _ROOT = Path("/")
 _FILES = {  # version of control groups: limit, what is used, cache that is given up when needed
     "v2": ("memory.max", "memory.current", "inactive_file"),
@@ -34,6 +36,12 @@ def free_memory(root: Path = _ROOT) -> int:
     free = int(psutil.virtual_memory().available)
     left = [_left(folder, version) for version, folder in _groups(root)]
     return max(min([free, *(bytes_ for bytes_ in left if bytes_ is not None)]), 0)
+
+
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that memory could not be had, on the machine or on a device."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(text in said for text in _SAID)
 
 
 def fits(size: float) -> bool:

@@ -76,7 +76,7 @@ class Oracle:
         """All that it has seen, for a checkpoint."""
         labels = self.best_labels
         return {
-            "history": self.history,
+            "history": list(self.history),
             "best_labels": None if labels is None else torch.from_numpy(labels.astype(np.int64)),
             "best_epoch": self.best_epoch,
             "best_value": float(self.best_value),

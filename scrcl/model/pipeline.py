@@ -7,13 +7,15 @@ clustering method (partition and tree); `run_seed` goes through the last two. Th
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from scrcl._memory import SHARE
+from scrcl._memory import SHARE, is_lack_of_memory
+from scrcl.config import override
+from scrcl.distributed import current_processes
 from scrcl.methods import TrainedViews, TrainingData, get_method
 from scrcl.seed import free_memory
-from scrcl.train import fit
+from scrcl.train import DEFAULT_BATCH_SIZE, MIN_CELLS, StatefulHook, fit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -174,7 +176,44 @@ def train(
     on_epoch: EpochHook | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Fit:
-    """Train the network of a seed; the arguments are those of `run_seed`."""
+    """Train the network of a seed; the arguments are those of `run_seed`.
+
+    Where all cells at once do not fit into memory after all, as when somebody else takes it
+    meanwhile, training starts again on mini-batches, and the log says so. What watches the epochs
+    must be able to start again, too: see `scrcl.train.StatefulHook`.
+    """
+    n_obs = len(data.prepared.obs_names)
+    watcher = on_epoch if isinstance(on_epoch, StatefulHook) else None
+    can_start_again = (
+        data.network_input == "dense"
+        and (on_epoch is None or watcher is not None)
+        and current_processes(n_obs).size == 1
+    )
+    before = None if watcher is None else watcher.state_dict()
+    try:
+        return _train(data, seed, on_epoch, checkpoint)
+    except (MemoryError, RuntimeError) as error:
+        if not (can_start_again and is_lack_of_memory(error)):
+            raise
+    # After the block, which has let go of the tensors that the error's frames held.
+    size = max(MIN_CELLS, min(DEFAULT_BATCH_SIZE, n_obs // 4))
+    log.warning(
+        "mini-batches: device %s ran out of memory with all %s cells at once, so that training "
+        "starts again on %s of them at a time. train.batch_size sets how many",
+        data.device,
+        f"{n_obs:,}",
+        f"{size:,}",
+    )
+    if watcher is not None and before is not None:
+        watcher.load_state_dict(before)
+    config = override(data.config, {"train.batch_size": size})
+    smaller = replace(data, network_input="sparse", config=config).without_inputs()
+    return _train(smaller, seed, on_epoch, None)
+
+
+def _train(
+    data: TrainingData, seed: int, on_epoch: EpochHook | None, checkpoint: Checkpoint | None
+) -> Fit:
     cfg = data.config
     return fit(
         data.inputs,

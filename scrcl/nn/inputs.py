@@ -60,9 +60,13 @@ def sparse_csr(
     values: Float[Tensor, " nnz"],
     shape: tuple[int, int],
 ) -> Float[Tensor, "n_rows n_cols"]:
-    """Build a sparse CSR tensor of ``shape`` without torch's beta-state warning."""
+    """Build a sparse CSR tensor of ``shape`` without torch's warnings: its invariants are checked."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
+        for said in (
+            "Sparse CSR tensor support is in beta",
+            "Sparse invariant checks are implicitly",
+        ):
+            warnings.filterwarnings("ignore", said, UserWarning)
         return torch.sparse_csr_tensor(indptr, indices, values, shape, check_invariants=True)
 
 

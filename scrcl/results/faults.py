@@ -7,11 +7,9 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
+from scrcl._memory import is_lack_of_memory
 from scrcl._validate import InputError
 from scrcl.results.environment import describe_environment
-
-_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
-"""What PyTorch says in a `RuntimeError`."""
 
 
 def user_line(error: Exception) -> str | None:
@@ -23,7 +21,7 @@ def user_line(error: Exception) -> str | None:
     """
     if isinstance(error, InputError):
         return _one_line(error)
-    if isinstance(error, MemoryError) or any(text in str(error).lower() for text in _MEMORY):
+    if is_lack_of_memory(error):
         return (
             f"memory: got too little of it ({_one_line(error)}), wanted more. Close other programs, "
             "take fewer cells or genes (--set data.n_hvg=2000), or a machine that has more."
