@@ -195,7 +195,7 @@ def batches_of(
     if isinstance(inputs, Inputs):
         return FullBatch(inputs, device)
     size = cfg.batch_size or DEFAULT_BATCH_SIZE
-    return MiniBatches(inputs, size, seed=seed, device=device)
+    return MiniBatches(inputs, size, n_steps=cfg.n_epochs, seed=seed, device=device)
 
 
 class Trainer:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor
 
+from scrcl._memory import fits
 from scrcl._validate import check_range
 from scrcl.distributed import Processes
 from scrcl.nn.minibatch import SparseInputs, sample_batches
@@ -88,6 +89,9 @@ class MiniBatches:
         Of all cells; they stay on the CPU.
     batch_size
         Cells of a batch, at most.
+    n_steps
+        Number of batches that there will be. If these have more cells than there are, what the
+        network sees of each is made once, where three arrays of cells x genes fit into memory.
     seed
         Of the order of the cells; apart from the seed of the network, whose draws do not change.
     device
@@ -95,7 +99,13 @@ class MiniBatches:
     """
 
     def __init__(
-        self, inputs: SparseInputs, batch_size: int, *, seed: int, device: torch.device
+        self,
+        inputs: SparseInputs,
+        batch_size: int,
+        *,
+        n_steps: int,
+        seed: int,
+        device: torch.device,
     ) -> None:
         # A cell alone has none to be contrasted with.
         check_range(batch_size, "train.batch_size", 2)
@@ -106,11 +116,15 @@ class MiniBatches:
             "mini-batches: a step sees %s of %s cells", f"{batch_size:,}", f"{inputs.x.shape[0]:,}"
         )
         self.batches: Iterator[NDArray[np.intp]] = sample_batches(inputs.adj, batch_size, seed=seed)
+        n_obs, n_genes = inputs.x.shape
+        again = n_obs < n_steps * batch_size and fits(3 * 4 * n_obs * n_genes)
+        self._rows = inputs.dense_rows() if again else None
 
     def step(self) -> tuple[Inputs, Tensor]:
         """Make the inputs of the next batch."""
         cells = next(self.batches)
-        return self.inputs.batch(cells).to(self.device), torch.from_numpy(cells).to(self.device)
+        inputs = self.inputs.batch(cells, self._rows)
+        return inputs.to(self.device), torch.from_numpy(cells).to(self.device)
 
     def skip(self, n_steps: int) -> None:
         """Draw the batches of earlier steps without making them."""

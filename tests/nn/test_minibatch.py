@@ -19,6 +19,7 @@ from scrcl.nn.minibatch import SparseInputs, sample_batches
 from scrcl.train import Trainer, fit
 
 CPU = torch.device("cpu")
+ORIGINAL = SparseInputs.dense_rows
 MODEL = ModelConfig(n_hidden=9, n_latent=4, dropout=0.0)
 TRAIN = TrainConfig(n_epochs=12, lr=1e-3, batch_size=30)
 CFG = DataConfig(n_smooth=(1, 2), n_gene_neighbors=3)
@@ -80,6 +81,38 @@ def test_a_batch_sees_its_cells_as_they_are_among_all(sparse):
     assert torch.equal(batch.adj.to_dense(), whole.adj.to_dense()[cells][:, cells])
 
 
+@pytest.mark.parametrize("n_smooth", [(0, 0), (1, 2)])
+def test_a_batch_picked_from_rows_made_once_has_the_same_bits(sparse, n_smooth, monkeypatch):
+    monkeypatch.setattr("scrcl.nn.minibatch.BLOCK", 17)
+    inputs = sparse._replace(n_smooth=n_smooth)
+    cells = np.array([3, 8, 21, 40, 59])
+
+    picked, made = inputs.batch(cells, inputs.dense_rows()), inputs.batch(cells)
+
+    for name in ("x", "ax", "gx", "adj", "norm_adj"):
+        mine, other = getattr(picked, name), getattr(made, name)
+        assert mine.layout != torch.strided or mine.stride() == other.stride()
+        assert torch.equal(mine.to_dense(), other.to_dense())
+
+
+@pytest.mark.parametrize(
+    ("n_steps", "free", "once"), [(3, 1e9, True), (2, 1e9, False), (3, 1e4, False)]
+)
+def test_rows_are_made_once_where_that_is_less_work_and_fits(
+    sparse, monkeypatch, n_steps, free, once
+):
+    monkeypatch.setattr("scrcl._memory.free_memory", lambda: free)
+    made = []
+    monkeypatch.setattr(
+        SparseInputs, "dense_rows", lambda inputs: made.append(inputs) or ORIGINAL(inputs)
+    )
+
+    batches = MiniBatches(sparse, 30, n_steps=n_steps, seed=0, device=CPU)
+
+    assert bool(made) == once
+    assert batches.step()[0].x.isfinite().all()
+
+
 def test_embedding_block_by_block_is_embedding_in_one_go(x, adj, sparse, monkeypatch):
     monkeypatch.setattr("scrcl.nn.minibatch.BLOCK", 17)
     model = model_of(x)
@@ -101,7 +134,7 @@ def test_embedding_block_by_block_is_embedding_in_one_go(x, adj, sparse, monkeyp
 def test_losses_of_a_batch_of_all_cells_are_those_of_all_cells(x, adj, sparse, monkeypatch):
     model = model_of(x)
     monkeypatch.setattr("scrcl.nn.batches.sample_batches", lambda *_, **__: iter([np.arange(60)]))
-    batches = MiniBatches(sparse, 60, seed=0, device=CPU)
+    batches = MiniBatches(sparse, 60, n_steps=1, seed=0, device=CPU)
     mine = Trainer(model, batches, TRAIN, 0.1).losses()
     other = Trainer(model, FullBatch(build_inputs(x, adj, CFG), CPU), TRAIN, 0.1).losses()
     torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-6)
@@ -177,7 +210,7 @@ def test_training_with_isolated_cells_in_small_batches_stays_finite(sparse):
 
 def test_batches_of_one_cell_are_refused_before_training(sparse):
     with pytest.raises(InputError, match=r"train\.batch_size: got 1, wanted"):
-        MiniBatches(sparse, 1, seed=0, device=CPU)
+        MiniBatches(sparse, 1, n_steps=1, seed=0, device=CPU)
 
 
 def test_the_graph_of_a_batch_is_normalised_as_pyg_does(sparse):
