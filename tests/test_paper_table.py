@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.paper import summary
 from scrcl.checkpoint import Checkpoint
-from scrcl.clustering import tree_of
+from scrcl.clustering import ClusterTree, tree_of
 from scrcl.data.labels import labels
 from scrcl.datasets import DATASETS, simulated_tissue
 from scrcl.experiment.protocols import Oracle
@@ -108,6 +108,18 @@ def test_one_half_of_the_table_is_run_on_request(runner: Runner, data_dir: Path)
     assert runner("sc", *given, *bare, "--only", "paper", "--overwrite")[0] == 0
     assert rows_of(alone).index.tolist() == ["published", "oracle", "label_free"]
     assert (alone.path / "seed_1" / "clusters.csv").read_bytes() == without
+
+
+def test_a_tree_that_does_not_go_as_deep_as_the_classes_gives_no_row(
+    runner: Runner, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ClusterTree, "n_max", 2)
+    given = ("--dataset", "li_tumor", "--data-dir", data_dir, "--seeds", 1, *SHORT)
+    code, _, error = runner(
+        "sc", *given, "--only", "default", "--no-report", "--no-figures", "--quiet"
+    )
+    assert code == 0, error
+    assert "default_k_given" not in rows_of(folder_of(runner, "default")).index
 
 
 def test_neither_run_begins_where_one_of_them_is_there(runner: Runner, data_dir: Path) -> None:

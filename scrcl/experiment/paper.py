@@ -111,13 +111,16 @@ def default_rows(run: RunFolder, truth: pd.Series) -> pd.DataFrame:
 
 
 def _cut(run: RunFolder, seed: int, truth: pd.Series) -> pd.Series | None:
-    """Clusters of the cut at the number of classes; ``None`` where there is no tree."""
+    """Clusters of the cut at the number of classes; ``None`` where no tree goes so deep."""
     tree = run.load_tree(seed)
     if tree is None:
         return None
     names = pd.Index(tree["obs_names"].astype(str))
     n_classes = truth[names].nunique()
-    return pd.Series(tree_of(tree, tree["leaves"]).clusters(n_classes).labels, index=names)
+    clusters = tree_of(tree, tree["leaves"])
+    if n_classes > clusters.n_max:
+        return None
+    return pd.Series(clusters.clusters(n_classes).labels, index=names)
 
 
 def _seconds(run: RunFolder, protocol: str) -> float:
