@@ -90,29 +90,34 @@ class Lookup:
     def __init__(self, names: Iterable[Any], symbols: Iterable[Any]) -> None:
         self.recased: dict[str, str] = {}
         """Genes that were found in another case only, and what they are called in the data."""
-        self._known: list[dict[str, list[str]]] = [{}, {}, {}]
-        pairs = [
+        self._pairs = [
             (str(name), str(symbol).removesuffix(f" ({name})"))
             for name, symbol in zip(names, symbols, strict=True)
         ]
-        for known, spell in zip(self._known, _SPELLINGS, strict=True):
-            for place in (0, 1):
-                by_spelling: dict[str, list[str]] = {}
-                for pair in pairs:
-                    by_spelling.setdefault(spell(pair[place]), []).append(pair[0])
-                for spelling, found in by_spelling.items():
-                    known.setdefault(spelling, found)
+        self._known: dict[Callable[[str], str], dict[str, list[str]]] = {}
 
     def find(self, gene: str) -> list[str]:
         """Names of the genes that are meant: several if they share a symbol, none if unknown."""
-        for known, spell in zip(self._known, _SPELLINGS, strict=True):
-            found = known.get(spell(gene))
+        for spell in _SPELLINGS:
+            found = self._spelled(spell).get(spell(gene))
             if found is not None:
                 if spell is _any_case:
                     self.recased[gene] = found[0]
                     return found[:1]
                 return found
         return []
+
+    def _spelled(self, spell: Callable[[str], str]) -> dict[str, list[str]]:
+        """Genes by a spelling, made when the stricter ones have not found one: most never need it."""
+        if spell not in self._known:
+            known = self._known[spell] = {}
+            for place in (0, 1):
+                by_spelling: dict[str, list[str]] = {}
+                for pair in self._pairs:
+                    by_spelling.setdefault(spell(pair[place]), []).append(pair[0])
+                for spelling, found in by_spelling.items():
+                    known.setdefault(spelling, found)
+        return self._known[spell]
 
 
 def _without_version(name: str) -> str:
