@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from benchmarks.machine import limit_threads
+from scrcl._text import counted
 from scrcl.config import configs_dir, load_config, override
 from scrcl.datasets import DATASETS
 from scrcl.experiment import PAPER_SEEDS, Experiment, InputSpec, PaperTable, run_experiment
@@ -191,6 +192,21 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(lines).set_index(["set", "protocol"]).fillna("")
+
+
+def short(rows: pd.DataFrame) -> pd.DataFrame:
+    """ARI of each protocol and set, mean and SD over seeds, as text; no variants."""
+    rows = rows[rows["variant"].fillna("") == ""].astype({"set": str})
+    columns = {}
+    for name, of_set in rows.groupby("set"):
+        published = DATASETS[str(name)].published
+        ari = of_set.groupby("protocol")["ari"].agg(_mean_and_sd)
+        if published is not None and published.ari is not None:
+            ari[PUBLISHED] = f"{published.ari:.3f}"
+        columns[f"{name}, {counted(of_set['seed'].nunique(), 'seeds')}"] = ari
+    table = pd.DataFrame(columns).reindex(ORDER).fillna("")
+    table.index = pd.Index([LEGEND[protocol] for protocol in table.index])
+    return table
 
 
 def draw(rows: pd.DataFrame) -> Figure:

@@ -4,7 +4,7 @@ NAME is accuracy, spatial, structure, power or paper.
 
 What stands between ``<!-- NAME-table:begin -->`` and ``<!-- NAME-table:end -->`` is made from the CSV
 that the benchmark wrote, so no number there is typed. ``python benchmarks/readme.py`` alone makes the
-short table of the README from the CSV files in docs/benchmarks.
+short tables of the README from the CSV files in docs/benchmarks.
 """
 
 from __future__ import annotations
@@ -166,6 +166,16 @@ def short_table(results: Mapping[str, pd.DataFrame]) -> str:
     return markdown(shown, "")
 
 
+def short_tables() -> dict[str, str]:
+    """Tables of the README by the names of their places, as Markdown."""
+    folder = ROOT / "docs" / "benchmarks"
+    paper = importlib.import_module("benchmarks.paper").short(_rows(folder / "paper.csv"))
+    return {
+        "short": short_table({task: _rows(folder / f"{task}.csv") for task in TASKS}),
+        "paper": markdown(paper, "ARI"),
+    }
+
+
 def _seeds(path: Path) -> pd.DataFrame | None:
     """Read the agreement between seeds that lies beside the results, if it does."""
     beside = path.with_name(f"{path.stem}_seeds.csv")
@@ -189,13 +199,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     try:
         if given.csv is None:
-            page, name = given.page or ROOT / "README.md", "short"
-            folder = ROOT / "docs" / "benchmarks"
-            content = short_table({task: _rows(folder / f"{task}.csv") for task in TASKS})
+            page, contents = given.page or ROOT / "README.md", short_tables()
         else:
-            page, name = given.page or ROOT / "docs" / "results.md", given.name
-            content = content_of(given.csv, name)
-        text = filled(page.read_text(encoding="utf-8"), name, content)
+            page = given.page or ROOT / "docs" / "results.md"
+            contents = {given.name: content_of(given.csv, given.name)}
+        text = page.read_text(encoding="utf-8")
+        for name, content in contents.items():
+            text = filled(text, name, content)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2

@@ -77,7 +77,7 @@ def test_the_tables_of_the_results_are_those_of_the_files(name):
     assert readme.filled(page, name, table) == page
 
 
-def test_the_short_table_of_the_readme_is_that_of_the_files(tmp_path):
+def test_the_short_tables_of_the_readme_are_those_of_the_files(tmp_path):
     page = tmp_path / "README.md"
     own = (readme.ROOT / "README.md").read_text()
     page.write_text(own)
