@@ -24,7 +24,8 @@ def user_line(error: Exception) -> str | None:
     if is_lack_of_memory(error):
         return (
             f"memory: got too little of it ({_one_line(error)}), wanted more. Close other programs, "
-            "take fewer cells or genes (--set data.n_hvg=2000), or a machine that has more."
+            "take fewer cells or genes (--set data.n_hvg=2000), train on fewer cells at once "
+            "(--set train.batch_size=2000), or take a machine that has more."
         )
     if isinstance(error, OSError) and error.errno is not None:
         where = f" for {error.filename}" if error.filename is not None else ""
