@@ -303,8 +303,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         row = pd.DataFrame([case.row()])
         row.to_csv(args.out, mode="a", header=not args.out.exists(), index=False)
         if case.faults:
-            pass
+            print(f"case {number}: {'; '.join(case.faults)}", flush=True)  # noqa: T201
     table = pd.read_csv(args.out, keep_default_na=False)
+    print(f"cases: {len(table)}, by exit code: {table['exit'].value_counts().to_dict()}")  # noqa: T201
+    print(f"with faults: {(table['faults'] != '').sum()}")  # noqa: T201
     return int((table["faults"] != "").any())
 
 

@@ -313,7 +313,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 outcome, why = run(readers, name, number, args.seed)
                 outcomes[outcome] += 1
                 if why:
-                    pass
+                    print(why, flush=True)  # noqa: T201
+            print(f"{name}: {dict(sorted(outcomes.items()))}", flush=True)  # noqa: T201
             n_faults += outcomes["fault"]
     return int(n_faults > 0)
 

@@ -157,8 +157,12 @@ def read_yaml(text: object) -> object:
         return _StrictLoader(text).get_single_data()
     except InputError:
         raise
-    # Its constructors raise whatever int, float and datetime do: !!int of a word, a 13th month.
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError) as error:
+    # Its constructors raise whatever int, float and datetime do (!!int of a word, a 13th month), and
+    # AttributeError for a !!timestamp that is none.
+    except (
+        *(yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError),
+        *(AttributeError, ArithmeticError),
+    ) as error:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         msg = f"is not valid YAML: {reason}"
         raise InputError(msg) from None

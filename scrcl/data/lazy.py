@@ -162,9 +162,30 @@ def _lazily(element: Any) -> Any:
             "a time. Convert it where there is more memory: adata.X = adata.X.tocsr()."
         )
         raise InputError(msg)
-    is_dense = hasattr(element, "dtype")
-    n_obs, n_vars = element.shape if is_dense else element.attrs["shape"]
-    return read_elem_lazy(element, chunks=(min(ROWS, int(n_obs)), int(n_vars)))
+    if hasattr(element, "dtype"):
+        n_obs, n_vars = element.shape
+        return read_elem_lazy(element, chunks=(min(ROWS, n_obs), n_vars))
+    n_obs, n_vars = map(int, element.attrs["shape"])
+    shapes = {part: element[part].shape for part in ("data", "indices", "indptr")}
+    if shapes["data"] != shapes["indices"] or shapes["indptr"] != (n_obs + 1,):
+        raise InputError(_damaged(element.name, f"shape {n_obs} x {n_vars}, parts of {shapes}"))
+    stored = read_elem_lazy(element, chunks=(min(ROWS, n_obs), n_vars))
+
+    def whole(rows: Any) -> Any:
+        try:
+            rows.check_format(full_check=True)
+        except (ValueError, TypeError, IndexError) as error:
+            raise InputError(_damaged(element.name, str(error))) from None
+        return rows
+
+    return stored.map_blocks(whole, dtype=stored.dtype, meta=stored._meta)  # noqa: SLF001  (no other way)
+
+
+def _damaged(name: str, why: str) -> str:
+    return (
+        f"{name.strip('/')}: got a sparse matrix whose parts do not fit together ({why}), wanted a "
+        "whole one. The file is damaged: copy it or write it again."
+    )
 
 
 def _size(element: Any) -> int:

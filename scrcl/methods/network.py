@@ -36,6 +36,8 @@ _STORED = {
     "gcn.linear": ("GNN_encoder.layer3.weight", "GNN_encoder.layer3.bias"),
 }
 """Layers as model files name them, and weight and bias in the network."""
+NETWORK_WEIGHTS = tuple(f"{layer}.{part}" for layer in (*_STORED, "refine") for part in _PARTS)
+"""All that `Network.weights` has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
-from scrcl._validate import InputError
+from scrcl._validate import InputError, shown
 from scrcl.data.components import Axes, fit_components
 from scrcl.methods.base import Mapped, State
-from scrcl.methods.network import Network, mlp_views, mlp_weights, network, refinement
+from scrcl.methods.network import (
+    NETWORK_WEIGHTS,
+    Network,
+    mlp_views,
+    mlp_weights,
+    network,
+    refinement,
+)
 from scrcl.methods.reduction import Reduction
 from scrcl.methods.space import LabelledSpace, label_space, nearest, nearest_others
+from scrcl.nn.network import Views
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -27,6 +35,11 @@ if TYPE_CHECKING:
 
 N_NEIGHBORS = 15
 _MLP_VIEWS = ("e1", "z1")
+_WEIGHTS_OF = {
+    "e1": ("mlp.weight", "mlp.bias"),
+    "z1": ("mlp.weight", "mlp.bias", "refine.weight", "refine.bias"),
+}
+"""What a view of the MLP is computed from."""
 
 AXES_SHAPES: tuple[ArrayShape, ...] = (
     (r"axes\.(\d+)\.(?:mean|deviations)", "f", ("genes",)),
@@ -215,7 +228,15 @@ class CellReference:
     @classmethod
     def from_state(cls, info: Mapping[str, Any], arrays: Arrays) -> CellReference:
         """Undo `state`."""
-        axes = axes_from(info, arrays)
+        axes, smoothed = axes_from(info, arrays), bool(info["smoothed"])
+        used = () if smoothed else (part for v in info["views"] for part in _WEIGHTS_OF.get(v, ()))
+        _check_there(used, info["weights"], "weights")
+        _check_there(["components.0", "axes.0.mean"], arrays, "components")
+        _check_there(info["embedding"] or [None], info["views"], "embedding")
+        sizes, n_blocks = arrays["sizes"], len(axes) + len(info["views"]) + ("rep" in arrays)
+        if len(sizes) != n_blocks or not sizes.any():
+            msg = f"sizes {shown(sizes.tolist())}"
+            raise ValueError(msg)
         return cls(
             axes=axes,
             components=tuple(arrays[f"components.{i}"] for i in range(len(axes))),
@@ -223,8 +244,8 @@ class CellReference:
             views={str(name): arrays[f"views.{name}"] for name in info["views"]},
             names=tuple(info["embedding"]),
             reduction=Reduction.from_arrays(arrays),
-            smoothed=bool(info["smoothed"]),
-            sizes=arrays["sizes"],
+            smoothed=smoothed,
+            sizes=sizes,
             corrected=arrays.get("corrected"),
             rep=arrays.get("rep"),
         )
@@ -294,6 +315,8 @@ class TissueReference:
     def from_state(cls, info: Mapping[str, Any], arrays: Arrays) -> TissueReference:
         """Undo `state`."""
         first, second = map(int, info["n_smooth"])
+        _check_there(info["embedding"] or [None], Views._fields, "embedding")
+        _check_there(NETWORK_WEIGHTS, info["weights"], "weights")
         return cls(
             network=Network(weights=_weights_from(info, arrays), n_smooth=(first, second)),
             names=tuple(info["embedding"]),
@@ -433,6 +456,14 @@ def _weights_from(info: Mapping[str, Any], arrays: Arrays) -> dict[str, Array]:
 
 def _if_there(block: Array | None) -> list[Array]:
     return [] if block is None else [block]
+
+
+def _check_there(wanted: Iterable[object], there: Collection[object], what: str) -> None:
+    """Refuse a file that names what it does not hold: else new cells would be the first to find out."""
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        msg = f"{what} {shown(missing[0])}"
+        raise ValueError(msg)
 
 
 def _joined(blocks: list[Array], sizes: Array) -> Array:

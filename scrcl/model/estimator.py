@@ -477,6 +477,9 @@ class ScRCL:
         info, arrays = read_model(Path(path))
         try:
             config = config_from_text(info["config"], info["task"])
+            if (info["map"] == "cells") == (config.data.graph == "spatial"):
+                msg = f"map {info['map']!r} for data.graph: {config.data.graph}"
+                raise ValueError(msg)  # noqa: TRY301  (said as what else is unusable)
             fitted = get_method(config.cluster.method).fitted.from_state(info, arrays)
             basis = basis_from(info, arrays)
             model = cls(config, int(info["n_clusters"]), seed=int(info["seed"]))

@@ -40,10 +40,11 @@ def test_hostile_yaml_is_a_plain_value_or_one_line(number: int) -> None:
         ("a: &x 1\nb: *x", "got an alias"),
         ("a: !!python/name:os.system", "is not valid YAML"),
         ("a: !!int word", "is not valid YAML"),
+        ("a: !!timestamp word", "is not valid YAML"),
         ("[" * 5000, "is not valid YAML"),
         (["a"], "wanted a text"),
     ],
-    ids=["alias", "code", "word", "deep", "no text"],
+    ids=["alias", "code", "word", "time", "deep", "no text"],
 )
 def test_what_yaml_may_hold_is_plain(text: object, expected: str) -> None:
     with pytest.raises(InputError, match=expected):

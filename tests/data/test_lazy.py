@@ -1,5 +1,6 @@
 """Data that do not fit into memory: the same results from the disk."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import anndata as ad
@@ -184,3 +185,26 @@ def test_a_run_from_the_disk_ends_like_one_in_memory(
     result = ad.read_h5ad(run / "result.h5ad")
     assert np.array_equal(result.X.toarray(), adata_sc.X.toarray())
     assert {"scrcl", "cell_type1"} <= set(result.obs)
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("indices", lambda values: np.where(np.arange(len(values)) == 300, 60, values)),
+        ("indices", lambda values: values[:-1]),
+        ("indptr", lambda values: values[:-1]),
+        ("data", lambda values: values[:, None]),
+    ],
+    ids=["a gene too many", "an index short", "a cell short", "two axes"],
+)
+@pytest.mark.usefixtures("small_memory")
+def test_a_damaged_matrix_on_disk_is_refused_before_compiled_code_follows_it(
+    tmp_path: Path, part: str, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    path = stored(cells(), tmp_path, "sparse")
+    with h5py.File(path, "r+") as file:
+        values = file["X"][part][()]
+        del file["X"][part]
+        file["X"][part] = change(values)
+    with pytest.raises(InputError, match="parts do not fit together"):
+        in_memory(read(path).X)

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from scrcl import InputError, ScRCL
-from tests.model.conftest import both, unseen
+from tests.model.conftest import both, small, tissue, unseen
 
 
 class Bomb:
@@ -178,3 +178,44 @@ def test_text_that_no_model_has_is_refused(saved: Path, key: str, value: object)
     edit(saved, **{key: value})
     with pytest.raises(InputError, match="wanted"):
         ScRCL.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("embedding", []),
+        ("embedding", ["x"]),
+        ("embedding", [{}]),
+        ("embedding", 5),
+        ("views", ["e1"]),
+        ("weights", ["mlp.weight"]),
+        ("map", "network"),
+    ],
+)
+def test_a_part_that_is_named_and_not_there_is_refused_before_new_cells_need_it(
+    saved: Path, key: str, value: object
+) -> None:
+    edit(saved, **{key: value})
+    with pytest.raises(InputError, match="wanted a whole model"):
+        ScRCL.load(saved)
+
+
+@pytest.mark.parametrize("change", [lambda sizes: sizes[1:], np.zeros_like])
+def test_sizes_by_which_nothing_could_be_compared_are_refused(
+    saved: Path, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    arrays = load_file(saved / "model.safetensors")
+    save_file(arrays | {"sizes": change(arrays["sizes"]).copy()}, saved / "model.safetensors")
+    with pytest.raises(InputError, match="unusable sizes"):
+        ScRCL.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("embedding", ["x"]), ("embedding", []), ("weights", []), ("map", "cells")]
+)
+def test_a_network_that_lacks_a_part_is_refused(tmp_path: Path, key: str, value: object) -> None:
+    settings = small("paper", "st", n_epochs=1)
+    ScRCL(settings, 2, task="st").fit(tissue(side=6)).save(tmp_path / "model")
+    edit(tmp_path / "model", **{key: value})
+    with pytest.raises(InputError, match="wanted a whole model"):
+        ScRCL.load(tmp_path / "model")
