@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from scipy.linalg import LinAlgError, eigh
 
+from scrcl._threads import one_core, workers
+
 if TYPE_CHECKING:
     import scipy.sparse as sp
     from numpy.typing import NDArray
@@ -14,6 +16,11 @@ if TYPE_CHECKING:
     CSR: TypeAlias = sp.csr_matrix
 
 
+_BLOCK = 65_536
+"""Cells of which products are summed by one thread."""
+
+
+@one_core()
 def leading_axes(
     X: CSR | NDArray[np.floating], n_axes: int
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
@@ -51,8 +58,21 @@ def leading_axes(
 
 def _covariance(X: CSR | NDArray[np.floating], mean: NDArray[np.floating]) -> NDArray[np.floating]:
     n_obs = X.shape[0]
-    product: Any = X.T @ X
-    covariance: NDArray[np.floating] = product.toarray() if hasattr(product, "toarray") else product
+    covariance = _product(X)
     covariance -= n_obs * np.outer(mean, mean)
     covariance /= max(n_obs - 1, 1)
     return covariance
+
+
+def _product(X: CSR | NDArray[np.floating]) -> NDArray[np.floating]:
+    """``X.T @ X``, (width, width), the same whatever the number of threads."""
+    if not isinstance(X, np.ndarray):
+        product: Any = X.T @ X
+        return np.asarray(product.toarray())
+    blocks = [X[start : start + _BLOCK] for start in range(0, len(X), _BLOCK)]
+    with workers() as threads:
+        parts = threads.map(lambda rows: rows.T @ rows, blocks)
+        total: NDArray[np.floating] = next(parts)
+        for part in parts:
+            total += part
+    return total

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
+from scrcl._threads import one_core, workers
 from scrcl.clustering.consensus import Consensus, consensus, sums_below
 from scrcl.clustering.evidence import Expression, split_evidence
 from scrcl.clustering.n_clusters import n_clusters_curve
@@ -20,6 +21,7 @@ _N_FOLLOWED = 15
 _BLOCK = 8_192
 
 
+@one_core()
 def cell_tree(
     views: Iterable[NDArray[np.floating]],
     expression: Expression,
@@ -57,6 +59,7 @@ def cell_tree(
     return _with_evidence(found, leaves, expression[sample], seed=seed)
 
 
+@one_core()
 def partition_tree(
     members: Iterable[NDArray[np.intp]], expression: Expression, *, seed: int
 ) -> ClusterTree:
@@ -133,11 +136,13 @@ def _nearest_sampled(
         return np.hstack([(v[rows] - m) @ a for v, (m, a) in zip(views, axes, strict=True)])
 
     search = NearestNeighbors(n_neighbors=_N_FOLLOWED).fit(points(sample))
-    blocks = [
-        search.kneighbors(points(slice(start, start + _BLOCK)), return_distance=False)
-        for start in range(0, len(views[0]), _BLOCK)
-    ]
-    return np.concatenate(blocks)
+
+    def near(start: int) -> NDArray[np.intp]:
+        rows = points(slice(start, start + _BLOCK))
+        return np.asarray(search.kneighbors(rows, return_distance=False))
+
+    with workers() as threads:
+        return np.concatenate(list(threads.map(near, range(0, len(views[0]), _BLOCK))))
 
 
 def _leading_axes(view: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:

@@ -17,6 +17,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from scrcl._threads import one_core, workers
 from scrcl._validate import InputError
 from scrcl.clustering.consensus import by_size
 from scrcl.clustering.lowpass import best_strength, graph_laplacian, low_pass
@@ -130,6 +131,7 @@ class DomainVoters:
     strength: float
     laplacian: sp.csr_matrix
 
+    @one_core()
     def clusters(self, n_clusters: int | tuple[int, int] | None, *, seed: int) -> Clustering:
         """Let the voters find a number of domains; see `domain_clusters`."""
         n_distinct = len(np.unique(self.embedding, axis=0))
@@ -147,7 +149,10 @@ class DomainVoters:
             )
             raise InputError(msg)
         starts = _runs(self.members, n_clusters, seed=seed)
-        votes = _vote(list(map(_mixture, self.members, starts)), seed=seed)
+        with workers() as threads, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=ConvergenceWarning)  # few steps, on purpose
+            found = list(threads.map(_mixture, self.members, starts))
+        votes = _vote(found, seed=seed)
         votes = low_pass(votes, self.laplacian, self.strength)
         labels = by_size(votes.argmax(axis=1))
         confidence = votes.max(axis=1).clip(0, 1)
@@ -159,6 +164,7 @@ class DomainVoters:
         )
 
 
+@one_core()
 def domain_voters(components: NDArray[np.floating], adj: sp.csr_matrix) -> DomainVoters:
     """Smooth components over the graph in 30 ways; the arguments are those of `domain_clusters`."""
     laplacian = graph_laplacian(adj)
@@ -185,6 +191,7 @@ def _members(
     return members, smoothed[1.0, 1], strengths[1]
 
 
+@one_core()
 def smoothing(components: NDArray[np.floating], adj: sp.csr_matrix) -> Smoothing:
     """Find how `domain_clusters` smooths components into the embedding that it returns."""
     laplacian = graph_laplacian(adj)
@@ -218,10 +225,15 @@ def _runs(
 ) -> list[NDArray[np.intp]]:
     """K-means on every member, each from its own stream of random numbers."""
     seeds = np.random.SeedSequence(seed).generate_state(len(members))
-    return [
-        KMeans(n_clusters, n_init=_N_STARTS, random_state=int(own)).fit_predict(points)
-        for own, points in zip(seeds, members, strict=True)
-    ]
+
+    def split(points: NDArray[np.float64], own: int) -> NDArray[np.intp]:
+        labels: NDArray[np.intp] = KMeans(
+            n_clusters, n_init=_N_STARTS, random_state=own
+        ).fit_predict(points)
+        return labels
+
+    with workers() as threads:
+        return list(threads.map(split, members, map(int, seeds)))
 
 
 def _mixture(points: NDArray[np.float64], start: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -243,9 +255,7 @@ def _mixture(points: NDArray[np.float64], start: NDArray[np.intp]) -> NDArray[np
         max_iter=_N_STEPS,
         random_state=0,  # asked for, though nothing is drawn
     )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=ConvergenceWarning)
-        labels: NDArray[np.intp] = mixture.fit_predict(points)
+    labels: NDArray[np.intp] = mixture.fit_predict(points)
     return labels
 
 

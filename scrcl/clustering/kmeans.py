@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
+from scrcl._threads import one_core
 from scrcl._validate import InputError, check_range
 
 N_DRAWS = 20
@@ -11,6 +12,7 @@ MAX_ROUNDS = 500
 TOLERANCE = 1e-4
 
 
+@one_core()
 def cosine_kmeans(z: ArrayLike, n_clusters: int, *, seed: int) -> NDArray[np.intp]:
     r"""Cluster cells by Lloyd's algorithm with cosine distance and mean centres.
 

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import igraph
 import numpy as np
@@ -10,8 +9,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
-from threadpoolctl import threadpool_info, threadpool_limits
 
+from scrcl._threads import workers
 from scrcl.data.graph import knn_graph
 
 # Numbers of clusters and Leiden resolutions, coarse to fine. Coarse partitions keep the pieces of
@@ -69,11 +68,7 @@ def partitions(spaces: Iterable[NDArray[np.float32]], *, seed: int) -> list[NDAr
     -------
     Labels 0, 1, ..., each (n_obs,): of the first space by k-means and Leiden, of the second, ...
     """
-    n_threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
-    with (
-        threadpool_limits(1),
-        ThreadPoolExecutor(max(1, n_threads - 1), initializer=_on_one_core) as threads,
-    ):
+    with workers(beside=1) as threads:
         running = [
             (space, [threads.submit(_kmeans, space, size, seed) for size in _sizes(space)])
             for space in spaces
@@ -85,10 +80,6 @@ def partitions(spaces: Iterable[NDArray[np.float32]], *, seed: int) -> list[NDAr
             communities = [leiden(graph, resolution, seed=seed) for resolution in RESOLUTIONS]
             found += [*(member.result() for member in members), *communities]
     return found
-
-
-def _on_one_core() -> None:
-    threadpool_limits(1)  # of this thread, for good: OpenMP counts for each of its own
 
 
 def _sizes(space: NDArray[np.float32]) -> list[int]:

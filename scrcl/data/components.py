@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from sklearn.decomposition import PCA
 
 from scrcl._pca import leading_axes
+from scrcl._threads import one_core
 from scrcl.data.basis import MAX_SCALED
 from scrcl.data.preprocess import gene_deviations, scale_genes
 
@@ -110,6 +111,7 @@ def components(X: CSR, n_components: int = N_COMPONENTS) -> NDArray[np.float32]:
     return fit_components(X, n_components)[0]
 
 
+@one_core()
 def fit_components(
     X: CSR, n_components: int = N_COMPONENTS, *, deviations: NDArray[np.float64] | None = None
 ) -> Fitted:

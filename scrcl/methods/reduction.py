@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scrcl._pca import leading_axes
+from scrcl._threads import one_core
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +35,7 @@ class Reduction:
     mean: NDArray[np.float32]
     axes: NDArray[np.float32]
 
+    @one_core()
     def __call__(self, joint: NDArray[np.float32]) -> NDArray[np.float32]:
         """Reduce joint views, (n_cells, width), to (n_cells, at most 50)."""
         # The mean is taken off after the product, which needs no copy of the views.
