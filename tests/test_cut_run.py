@@ -74,6 +74,56 @@ def test_an_earlier_cut_stays_unless_it_is_to_be_replaced(
     assert main([*cut, "--overwrite"]) == 0
 
 
+def test_clusters_that_stay_keep_their_names(
+    run: RunFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = tmp_path / "names.csv"
+    names.write_text("cluster,name\n0,alpha\n1,beta\n")
+    assert main(["rename", str(run.path), "--names", str(names)]) == 0
+    finer = cut_run(run, 3, report=False, figures=False).run
+
+    before, after = (folder.load_clusters(0)["cluster"] for folder in (run, finer))
+    table = pd.crosstab(before, after) > 0
+    (whole,) = table.index[table.sum(axis=1) == 1]
+    (same,) = after[before == whole].unique()
+    name, other = ("alpha", "beta") if whole == 0 else ("beta", "alpha")
+    assert finer.names == finer.shown_names == {str(same): name}
+    assert f"names: dropped '{other}' ({1 - whole})" in caplog.text
+    result = ad.read_h5ad(finer.path / "result.h5ad")
+    assert result.obs["scrcl_name"].notna().equals(result.obs["scrcl"] == str(same))
+    assert set(result.obs["scrcl_name"].dropna()) == {name}
+    written = pd.read_csv(finer.path / "seed_0" / "clusters.csv", keep_default_na=False)
+    assert set(written.loc[written["cluster"] == same, "name"]) == {name}
+
+
+def test_parts_of_one_name_that_are_joined_have_it(run: RunFolder) -> None:
+    finer = cut_run(run, 3, report=False, figures=False).run
+    table = pd.crosstab(*(folder.load_clusters(0)["cluster"] for folder in (finer, run))) > 0
+    (joined,) = table.columns[table.sum() == 2]
+    parts = [str(part) for part in table.index[table[joined]]]
+    (single,) = {"0", "1", "2"} - set(parts)
+    suggested = pd.DataFrame(
+        {"cluster": ["0", "1", "2"], "name": "T", "with": "", "best": "T", "score": 0.25}
+    )
+    suggested.loc[suggested["cluster"] == single, "name"] = "B"
+    suggested.to_csv(finer.path / "cluster_names.csv", index=False)
+
+    coarser = cut_run(finer, 2, name="coarser", report=False, figures=False).run
+
+    found = pd.read_csv(coarser.path / "cluster_names.csv", dtype=str).set_index("cluster")
+    assert coarser.names == {}
+    assert found.loc[str(joined), "name"] == "T"
+    assert pd.isna(found.loc[str(joined), "score"])  # what was measured is of the parts
+    assert found.loc[str(1 - joined), ["name", "best", "score"]].tolist() == ["B", "T", "0.25"]
+    result = ad.read_h5ad(coarser.path / "result.h5ad")
+    assert set(result.obs["scrcl_name"]) == {"T", "B"}
+
+
+def test_the_seed_that_is_shown_stays(runner: Runner, adata_sc: ad.AnnData) -> None:
+    run = RunFolder(runner.fast("sc", adata_sc, *TREE, "--seeds", "1,0", "--n-clusters", 2))
+    assert cut_run(run, 3, report=False, figures=False).run.shown_seed == run.shown_seed == 1
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

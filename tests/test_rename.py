@@ -67,6 +67,17 @@ def test_a_name_can_be_changed_and_taken_back(run, table):
     assert list(adata.obs).count("scrcl_name") == 1
 
 
+def test_names_that_markers_suggested_stay_until_they_are_changed_or_taken_away(run, table):
+    suggested = pd.DataFrame({"cluster": ["0", "1", "2"], "name": ["beta", "alpha", "unclear"]})
+    suggested.to_csv(run.path / "cluster_names.csv", index=False)
+    rename_clusters(run, table(cluster=[0], name=["delta"]))
+    assert run.shown_names == {"0": "delta", "1": "alpha", "2": "unclear"}
+    names = rename_clusters(run, table(cluster=[1], name=[""]))
+    assert names == run.shown_names == {"0": "delta", "2": "unclear"}
+    adata = ad.read_h5ad(run.path / "result.h5ad")
+    assert adata.obs["scrcl_name"].cat.categories.tolist() == ["delta", "unclear"]
+
+
 @pytest.mark.parametrize(
     ("columns", "complaint"),
     [

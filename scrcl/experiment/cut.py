@@ -20,6 +20,7 @@ from scrcl.data.read import read
 from scrcl.experiment.after import Attempts
 from scrcl.experiment.finish import Outcome, finish, scored, tree_fields
 from scrcl.experiment.inputs import Dataset
+from scrcl.experiment.rename import carry_names
 from scrcl.model import ScRCL
 from scrcl.results import atomic_path, check_free, check_not_written, stored_name, writing
 
@@ -51,7 +52,8 @@ def cut_run(
 
     The clusters are those that a run with this number gives. Clusters, scores, models, figures,
     marker genes and report are made anew; what the network says of genes belongs to the clusters of
-    the first run and is left out, and so is the oracle, which cuts no tree.
+    the first run and is left out, and so is the oracle, which cuts no tree. Clusters that stay as
+    they are keep their names, see `carry_names`.
 
     Parameters
     ----------
@@ -76,7 +78,7 @@ def cut_run(
     config = _config(run, granularity)
     trees = {seed: _tree(run, seed).at(config.cluster.granularity) for seed in run.seeds}
     cuts = {seed: tree.clusters(n_clusters) for seed, tree in trees.items()}
-    first = run.seeds[0]
+    first = run.shown_seed
     name = f"{run.name}_{cuts[first].n_clusters}" if name is None else name
     new = run.beside(name)
     check_not_written(run.path)
@@ -124,6 +126,9 @@ def cut_run(
                 attempts=attempts,
             )
             writer.write_seed(result, save_model=save if model.is_dir() else None)
+        names = None
+        with attempts.part("names"):
+            names = carry_names(run, new, first)
         notes = [str(note) for note in about.get("notes", ())]
         summary = finish(
             writer,
@@ -131,7 +136,7 @@ def cut_run(
             config,
             seed=first,
             found={name: about[name] for name in ("n_genes", "notes") if name in about},
-            names=None,
+            names=names,
             attempts=attempts,
             figures=figures,
             report=report,
@@ -172,9 +177,6 @@ def _tree(run: RunFolder, seed: int) -> ClusterTree:
 def _data(run: RunFolder) -> Dataset:
     """Read what a run clustered."""
     path = run.path / "result.h5ad"
-    if not path.is_file():
-        msg = f"run: got {run.path} without result.h5ad, wanted a finished run. Run it again."
-        raise InputError(msg)
     run.check_expression("Run it again without --no-x, or cut result.h5ad by scrcl.cut(adata).")
     adata = read(path)
     settings = run.settings

@@ -16,7 +16,7 @@ from scrcl.experiment.figures import draw
 from scrcl.experiment.writeup import write_up
 from scrcl.metrics import pairwise_ari, score
 from scrcl.model.shown import add_colors, add_layout
-from scrcl.results import annotated, summarize, without_expression
+from scrcl.results import SUGGESTED, annotated, summarize, without_expression
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,10 +123,10 @@ def finish(  # noqa: PLR0913  (all options go by name)
             with attempts.part("umap"):
                 add_layout(result)
         if names is not None:
-            with attempts.part("cluster_names.csv"):
-                writer.write_table("cluster_names.csv", names)
-            suggested = result.obs[CLUSTERS].map(names.set_index("cluster")["name"])
-            result.obs[NAME] = suggested.astype("category")
+            with attempts.part(SUGGESTED):
+                writer.write_table(SUGGESTED, names)
+        if shown := run.shown_names:
+            result.obs[NAME] = result.obs[CLUSTERS].map(shown).astype("category")
         with attempts.part("result.h5ad"):
             writer.write_adata(result if expression else without_expression(result))
         if figures:

@@ -113,7 +113,7 @@ def suggest_names(
     clusters = run.load_clusters(seed)["cluster"].dropna().astype(int)
     expression = log_expression(data.without_labels()[clusters.index].copy())
     table = name_clusters(expression, clusters.to_numpy(), lists.genes, parents=lists.parents)
-    table.insert(2, "with", _sisters(run, seed, clusters, table["name"].tolist()))
+    table.insert(2, "with", sisters(run, seed, clusters, table["name"].tolist()))
     for row in table.to_dict("records"):
         log.info("cluster %(cluster)s: %(name)s (best: %(best)s, score %(score).2f)", row)
     for row in table[table["with"] != ""].drop_duplicates("name").to_dict("records"):
@@ -121,8 +121,18 @@ def suggest_names(
     return table
 
 
-def _sisters(run: RunFolder, seed: int, clusters: pd.Series[int], names: list[str]) -> list[str]:
-    """Name the clusters that share the name of each below one split of the tree; else nothing."""
+def sisters(run: RunFolder, seed: int, clusters: pd.Series[int], names: list[str]) -> list[str]:
+    """Name the clusters that share the name of each below one split of the tree; else nothing.
+
+    Parameters
+    ----------
+    run, seed
+        Whose tree.
+    clusters
+        Of the cells that have one.
+    names
+        Of each cluster.
+    """
     alone = [""] * len(names)
     arrays = run.load_tree(seed)
     if arrays is None:

@@ -28,7 +28,7 @@ from scrcl.methods import TrainingData, get_method
 from scrcl.model import ScRCL, spots_of, training_data
 from scrcl.model.pipeline import network_input, train
 from scrcl.report import keep_genes, read_gene_list
-from scrcl.results import SeedResult, check_free, check_not_written, storable, writing
+from scrcl.results import SUGGESTED, SeedResult, check_free, check_not_written, storable, writing
 from scrcl.seed import resolve_device
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def run_experiment(experiment: Experiment) -> Outcome:
         notes, n_genes = [*prepared.notes, *unstorable], len(prepared.var_names)
         del shared, prepared  # with what training saw: what follows needs the memory
         names = None
-        with attempts.part("cluster_names.csv"):
+        with attempts.part(SUGGESTED):
             names = suggest_names(experiment.run, experiment.seeds[0], data, lists)
         with attempts.part("batches"):
             notes += _batch_notes(experiment.run, experiment.seeds[0], data)

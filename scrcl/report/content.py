@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
-import pandas as pd
 from anndata.io import read_elem
 
 from scrcl._keys import PARAMS
@@ -24,6 +23,8 @@ from scrcl.report.table import NOTHING, Cell, Table, count, mark, number, percen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import pandas as pd
 
     from scrcl.report.conditions import Conditions
     from scrcl.report.explorer import Explorer
@@ -100,7 +101,7 @@ def read_content(run: RunFolder) -> Content:
     figures, unread = _figures(run)
     genes = read_genes(run.path / "markers", colors)
     notes = [*map(str, saved.get("notes", ()))]
-    explorer, given = None, _given_names(run)
+    explorer, given = None, run.shown_names
     try:
         explorer = read_explorer(run, seed, colors=colors, names=given)
         notes += [] if explorer is None else explorer.notes
@@ -159,7 +160,7 @@ def _clusters(run: RunFolder, seed: int, cells: pd.DataFrame, colors: Mapping[st
     result = run.load_result(seed)
     of = cells["cluster"].dropna().astype(str)
     best = best_genes(run.path / "markers", _TOLD)
-    given = _given_names(run)
+    given = run.shown_names
     heads = ["cluster", "size", "share"]
     heads += ["name"] if given else []
     heads += ["stability"] if result.stability is not None else []
@@ -189,17 +190,6 @@ def _evidence(
     if tree is None:
         return None
     return evidence(tree[0], cells.loc[tree[1].index, "cluster"].to_numpy(np.intp), colors)
-
-
-def _given_names(run: RunFolder) -> dict[str, str]:
-    """Cluster to the name that a user gave it, or else a list of markers suggests."""
-    path = run.path / "cluster_names.csv"
-    if not path.is_file():
-        return run.names
-    table = pd.read_csv(path, dtype={"cluster": str, "name": str}, keep_default_na=False)
-    if not {"cluster", "name"} <= set(table):
-        return run.names
-    return dict(zip(table["cluster"], table["name"], strict=True)) | run.names
 
 
 def _figures(run: RunFolder) -> tuple[dict[str, list[Picture]], list[str]]:

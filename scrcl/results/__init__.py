@@ -14,7 +14,15 @@ from scrcl.results.atomic import (
 )
 from scrcl.results.environment import describe_environment
 from scrcl.results.faults import bug_line, user_line
-from scrcl.results.folder import COMPOSITION, NAMES, RunFolder, SeedResult, find_run, find_runs
+from scrcl.results.folder import (
+    COMPOSITION,
+    NAMES,
+    SUGGESTED,
+    RunFolder,
+    SeedResult,
+    find_run,
+    find_runs,
+)
 from scrcl.results.lock import check_not_written, only_writer
 from scrcl.results.protocols import FOUND, GIVEN, PICKED, PROTOCOLS, PUBLISHED, TITLES, explained
 from scrcl.results.storable import storable, stored_name
@@ -29,6 +37,7 @@ __all__ = [
     "PICKED",
     "PROTOCOLS",
     "PUBLISHED",
+    "SUGGESTED",
     "TITLES",
     "Existing",
     "RunFolder",

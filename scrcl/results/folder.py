@@ -13,6 +13,7 @@ import pandas as pd
 import yaml
 from numpy.typing import ArrayLike, NDArray
 
+from scrcl._keys import PARAMS
 from scrcl._validate import InputError
 from scrcl.results.protocols import PROTOCOLS
 
@@ -25,7 +26,9 @@ ASIDE, PART = ".old", ".part"
 
 
 NAMES = "names.csv"
-"""File of a run with the names that a user gave its clusters."""
+"""File of a run with the names that a user gave its clusters; an empty one takes a name away."""
+SUGGESTED = "cluster_names.csv"
+"""File of a run with the names that lists of markers suggest for its clusters."""
 COMPOSITION = "composition"
 """Folder of a run about the shares of clusters in conditions."""
 SPLITS, TREE = "splits.csv", "tree.npz"
@@ -199,12 +202,44 @@ class RunFolder:
         return sorted(int(seed) for seed in folders if seed.isdecimal())
 
     @property
+    def shown_seed(self) -> int:
+        """Seed whose clusters ``result.h5ad`` shows, and names of clusters are about.
+
+        Raises
+        ------
+        InputError
+            If there is no such file, or it is not one that scrcl wrote.
+        """
+        path = self.path / "result.h5ad"
+        if not path.is_file():
+            msg = f"run: got {self.path} without result.h5ad, wanted a finished run. Run it again."
+            raise InputError(msg)
+        try:
+            with h5py.File(path) as file:
+                return int(file["uns"][PARAMS]["seed"][()])
+        except (OSError, KeyError) as error:
+            msg = f"run: got {path}, which scrcl did not write or is damaged ({error}). Run again."
+            raise InputError(msg) from error
+
+    @property
     def names(self) -> dict[str, str]:
-        """Names that a user gave the clusters of the first seed; empty where none were given."""
-        path = self.path / NAMES
+        """Names that a user gave the clusters of ``result.h5ad``, "" for one that he took away."""
+        return self._names(NAMES)
+
+    @property
+    def shown_names(self) -> dict[str, str]:
+        """Cluster of ``result.h5ad`` to the name that a user gave it, or else a list of markers."""
+        names = self._names(SUGGESTED) | self.names
+        return {cluster: name for cluster, name in names.items() if name}
+
+    def _names(self, file: str) -> dict[str, str]:
+        """Cluster to name; empty where there is no such table."""
+        path = self.path / file
         if not path.is_file():
             return {}
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if not {"cluster", "name"} <= set(table):
+            return {}
         return dict(zip(table["cluster"], table["name"], strict=True))
 
     def load_clusters(self, seed: int, *, protocol: str = "label_free") -> pd.DataFrame:
