@@ -58,6 +58,16 @@ def test_names_go_into_every_file(run, table):
     assert "<td>B, naive</td>" in (run.path / "report.html").read_text()
 
 
+def test_the_tree_is_drawn_with_the_names(run, table):
+    rename_clusters(run, table(cluster=[0], name=["one"]))
+    picture = run.path / "figures" / "tree.png"
+    assert not picture.exists()  # the run has no figures
+    picture.parent.mkdir()
+    picture.write_bytes(b"without")
+    rename_clusters(run, table(cluster=[0], name=["other"]))
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_name_can_be_changed_and_taken_back(run, table):
     rename_clusters(run, table(cluster=[0, 1], name=["one", "two"]))
     names = rename_clusters(run, table(cluster=[1, 2], name=["", "three"]))

@@ -7,7 +7,7 @@ from scrcl.clustering.evidence import Expression
 from scrcl.clustering.granularity import Bar, bar_of
 from scrcl.clustering.kmeans import cosine_kmeans
 from scrcl.clustering.levels import level_names
-from scrcl.clustering.named import named_alike
+from scrcl.clustering.named import named_alike, named_parents
 from scrcl.clustering.result import Clustering
 from scrcl.clustering.spatial import majority_vote
 from scrcl.clustering.stored import split_table, tree_arrays, tree_of
@@ -30,6 +30,7 @@ __all__ = [
     "level_names",
     "majority_vote",
     "named_alike",
+    "named_parents",
     "said_of",
     "split_table",
     "tree_arrays",

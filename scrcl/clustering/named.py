@@ -10,29 +10,42 @@ if TYPE_CHECKING:
     from scrcl.clustering.tree import ClusterTree
 
 
-def named_alike(tree: ClusterTree, names: Sequence[str]) -> list[list[int]]:
-    """Find for each cluster the largest part of the tree whose clusters all have its name.
+def named_parents(tree: ClusterTree, names: Sequence[str]) -> dict[int, list[int]]:
+    """Find the largest parts of the tree that hold several clusters, all of one name.
 
     Parameters
     ----------
     tree
         Cut into as many clusters as there are names.
     names
-        Of each cluster, in order.
+        Of each cluster, in order; "" for one without.
 
     Returns
     -------
-    Clusters of that part, ascending; the cluster alone where its sister has another name.
+    Node of the tree to its clusters, ascending. A few cells that a split sets aside have no name
+    and stand in no one's way.
     """
     below = {int(node): [at] for at, node in enumerate(tree.cut_nodes(len(names)))}
-    groups = [[at] for at in range(len(names))]
+    found: dict[int, list[int]] = {}
+    split_at: dict[int, int] = {}  # node to the split in it that parts its clusters
     for step, sides in enumerate(tree.merges):
-        left, right = (below.get(int(side)) for side in sides)
-        if left is None or right is None:
-            continue
-        both = sorted([*left, *right])
-        below[tree.n_leaves + step] = both
-        if len({names[at] for at in both}) == 1:
-            for at in both:
-                groups[at] = both
+        node, (left, right) = tree.n_leaves + step, map(int, sides)
+        if left in below and right in below:
+            below[node], split_at[node] = sorted([*below[left], *below[right]]), node
+            if len({names[at] for at in below[node]}) == 1 and names[below[node][0]]:
+                for side in (left, right):
+                    found.pop(split_at.get(side, side), None)
+                found[node] = below[node]
+        elif (left in below) != (right in below):
+            side = left if left in below else right
+            below[node], split_at[node] = below[side], split_at.get(side, side)
+    return found
+
+
+def named_alike(tree: ClusterTree, names: Sequence[str]) -> list[list[int]]:
+    """Return for each cluster those of its part of the tree, see `named_parents`, or it alone."""
+    groups = [[at] for at in range(len(names))]
+    for clusters in named_parents(tree, names).values():
+        for at in clusters:
+            groups[at] = clusters
     return groups

@@ -15,12 +15,12 @@ from scrcl._keys import CLUSTERS, EMBEDDING, UMAP
 from scrcl._validate import InputError
 from scrcl.clustering import tree_of
 from scrcl.data.places import place_tables
-from scrcl.markers import shown_genes
+from scrcl.markers import UNCLEAR, shown_genes
 from scrcl.pl.columns import matched_colors
 from scrcl.results import writable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from matplotlib.figure import Figure
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from scrcl.results import RunFolder, SeedResult
 
 log = logging.getLogger(__name__)
+
+TREE_FIGURE = "figures/tree.png"
 
 
 def draw(
@@ -66,6 +68,8 @@ def draw(
     """
     cells = _for_drawing(adata, labels)
     figures = _figures(cells, result, labels, slice_key)
+    if result.tree is not None and result.leaves is not None:
+        figures["tree"] = lambda: _tree(result, run.shown_names)
     if tissue:
         figures |= _tissue_figures(cells, result, labels, slice_key)
     for name, figure in figures.items():
@@ -78,6 +82,23 @@ def draw(
                 continue
             with writable(path):
                 pl.save(drawn, path)
+
+
+def redraw_tree(run: RunFolder, seed: int) -> None:
+    """Draw the tree once more, if it is among the figures: its clusters have other names now."""
+    path = run.path / TREE_FIGURE
+    if path.is_file():
+        with writable(path):
+            pl.save(_tree(run.load_result(seed), run.shown_names), path)
+
+
+def _tree(result: SeedResult, names: Mapping[str, str]) -> Figure:
+    """Tree of a seed; clusters of which markers say nothing clear have no name in it."""
+    assert result.tree is not None  # it was drawn, or is to be
+    assert result.leaves is not None
+    clear = {cluster: name for cluster, name in names.items() if name != UNCLEAR}
+    tree = tree_of(result.tree, result.leaves)
+    return pl.cluster_tree(tree, len(set(result.clusters)), names=clear)
 
 
 def _figures(
@@ -102,9 +123,6 @@ def _figures(
     if associations is not None and activity is not None:
         figures["gene_associations"] = lambda: pl.association_scatter(shown_genes(associations))
         figures["gene_modules"] = lambda: pl.module_heatmap(activity)
-    if result.tree is not None and result.leaves is not None:
-        tree, n_clusters = tree_of(result.tree, result.leaves), len(set(result.clusters))
-        figures["tree"] = lambda: pl.cluster_tree(tree, n_clusters)
     if curve is not None:
         chosen, criterion = len(set(result.clusters)), str(curve.columns[1])
         figures["n_clusters"] = lambda: pl.n_clusters_curve(curve, chosen, criterion=criterion)

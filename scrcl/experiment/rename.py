@@ -13,6 +13,7 @@ from anndata.io import read_elem, write_elem
 
 from scrcl._keys import CLUSTERS, NAME
 from scrcl._validate import InputError
+from scrcl.experiment.figures import TREE_FIGURE, redraw_tree
 from scrcl.experiment.genes import sisters
 from scrcl.markers import UNCLEAR
 from scrcl.report import REPORT, write_report
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def rename_clusters(run: RunFolder, path: Path) -> dict[str, str]:
-    """Name the clusters of a run: in ``names.csv``, ``clusters.csv``, ``result.h5ad``, the report.
+    """Name the clusters of a run: in ``names.csv``, ``clusters.csv``, ``result.h5ad``, the tree, the report.
 
     All of these are rewritten, or none. Numbers of clusters stay as they are. A cluster that the
     file does not list keeps its name, be it one that a list of markers suggested; one with an empty
@@ -62,13 +63,16 @@ def rename_clusters(run: RunFolder, path: Path) -> dict[str, str]:
     table = run.path / f"seed_{seed}" / "clusters.csv"
     with (
         only_writer(run.path),
-        kept_on_failure([result, table, run.path / NAMES, run.path / REPORT]),
+        kept_on_failure(
+            [result, table, *(run.path / name for name in (NAMES, TREE_FIGURE, REPORT))]
+        ),
     ):
         _write_names(run.path / NAMES, typed)
         shown = run.shown_names
         names = {cluster: shown[cluster] for cluster in clusters if cluster in shown}
         _write_table(table, names)
         _write_result(result, names)
+        redraw_tree(run, seed)
         write_report(run)
     return names
 

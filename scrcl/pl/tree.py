@@ -8,11 +8,12 @@ import numpy as np
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 
+from scrcl.clustering import named_parents
 from scrcl.pl.colors import MISSING, palette
 from scrcl.pl.style import FONT, axes_or_new, figure_or_axes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -26,6 +27,7 @@ _ROW, _DENSE_ROW, _DENSE_FROM = (
     0.3,
     25,
 )  # inches a cluster, and clusters from which it is less
+_LONGEST = 30  # letters of a name
 _SUPPORTED, _OPEN = "0.15", "0.6"
 
 
@@ -43,6 +45,7 @@ def cluster_tree(
     n_clusters: int | None = ...,
     *,
     colors: Sequence[str] | None = ...,
+    names: Mapping[str, str] | None = ...,
     ax: None = ...,
 ) -> Figure: ...
 @overload
@@ -51,6 +54,7 @@ def cluster_tree(
     n_clusters: int | None = ...,
     *,
     colors: Sequence[str] | None = ...,
+    names: Mapping[str, str] | None = ...,
     ax: Axes,
 ) -> Axes: ...
 def cluster_tree(
@@ -58,6 +62,7 @@ def cluster_tree(
     n_clusters: int | None = None,
     *,
     colors: Sequence[str] | None = None,
+    names: Mapping[str, str] | None = None,
     ax: Axes | None = None,
 ) -> Figure | Axes:
     """Draw the tree down to the clusters: their sizes, and at each split its evidence and genes.
@@ -65,7 +70,8 @@ def cluster_tree(
     A split is drawn at the share of partitions that keep its sides apart. Between the two clusters
     that it parts, in line with it, stand how much the partitions mix its sides, their distance in
     standard deviations, the number of genes that tell them apart, and the best of them: higher above
-    and higher below. Splits that do not meet the bar are grey and dashed.
+    and higher below. Splits that do not meet the bar are grey and dashed. A name that all clusters
+    below a split have is that of what was split, and stands there once more.
 
     Parameters
     ----------
@@ -75,6 +81,8 @@ def cluster_tree(
         Clusters to draw; None: as many as are supported.
     colors
         One for each cluster, the largest first; None: those of the other figures.
+    names
+        Cluster to its name, for those that have one.
     ax
         Axes to draw in, which are returned; None: a new figure, which is returned.
 
@@ -89,14 +97,18 @@ def cluster_tree(
     colors = palette(n_clusters) if colors is None else colors
     row = _ROW if n_clusters <= _DENSE_FROM else _DENSE_ROW
     y, splits = _places(tree, ends)
+    called = [(names or {}).get(str(number), "") for number in range(n_clusters)]
+    parents = {node: called[own[0]] for node, own in named_parents(tree, called).items()}
     given, ax = ax, axes_or_new(ax, _TREE + _TEXT, 0.9 + row * n_clusters)
     height = _heights(tree, ends)
     _draw_branches(ax, tree, splits, y=y, height=height)
     for number, (node, color) in enumerate(zip(ends, colors, strict=True)):
         ax.scatter(0, y[node], s=42, color=color, zorder=3, clip_on=False)
-        _write(ax, y[node], f"{number}  ({cells[number]:,})", bold=True)
+        name = f"{_shortened(called[number])}  " if called[number] else ""
+        _write(ax, y[node], f"{number}  {name}({cells[number]:,})", bold=True)
     for split in splits:
-        _write(ax, split.y, _evidence(tree, split))
+        parent = f"{_shortened(parents[split.node])}:   " if split.node in parents else ""
+        _write(ax, split.y, _cut(f"{parent}{_evidence(tree, split)}"))
     top = max([height[split.node] for split in splits], default=1.0)
     ax.set(xlim=(1.06 * top, 0), ylim=(n_clusters - 0.4, -0.6), yticks=[])
     ax.set_xlabel("share of the partitions that keep the sides apart", fontsize=FONT, loc="left")
@@ -197,19 +209,27 @@ def _evidence(tree: ClusterTree, split: _Split) -> str:
         for mark, sign in (("↑", above), ("↓", below))
     ]
     genes = "   ".join(f"{mark} {' '.join(some)}" for mark, some in sides if some)
-    return _cut(f"{numbers}   {genes}")
+    return f"{numbers}   {genes}"
+
+
+def _shortened(name: str) -> str:
+    """Cut a name that would leave no room for what else is written."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1].rstrip()}…"
 
 
 def _cut(text: str) -> str:
     """Leave out the last words of what does not fit beside the tree."""
     room = (_TEXT - 0.4) * 72
     words = text.split(" ")
-    while (
-        len(words) > 1 and TextPath((0, 0), " ".join(words), size=FONT).get_extents().width > room
-    ):
+    while len(words) > 1 and _width(" ".join(words)) > room:
         words.pop()
     kept = " ".join(words).rstrip(" ↑↓")
     return kept if len(words) == len(text.split(" ")) else f"{kept} …"
+
+
+def _width(text: str) -> float:
+    """Width in points; a dollar is no formula."""
+    return float(TextPath((0, 0), text.replace("$", "S"), size=FONT).get_extents().width)
 
 
 def _write(ax: Axes, y: float, text: str, *, bold: bool = False) -> None:

@@ -37,6 +37,20 @@ def test_each_split_has_its_evidence_and_the_genes_of_the_side_they_are_higher_o
     }
 
 
+def test_a_name_below_a_split_stands_at_it_once_more():
+    named = {"0": "T cell", "1": "T cell", "2": "a name of many letters and $x^2$ and so on"}
+    said = texts(cluster_tree(small_tree(), names=named))
+    assert said[:3] == [
+        "0  T cell  (50)",
+        "1  T cell  (40)",
+        "2  a name of many letters and $x…  (30)",
+    ]
+    assert [text.startswith("T cell:   mixing") for text in said[3:]].count(True) == 1
+    own = texts(cluster_tree(small_tree(), names={"0": "T cell"}))
+    assert own[:3] == ["0  T cell  (50)", "1  (40)", "2  (30)"]
+    assert all(text.startswith("mixing") for text in own[3:])
+
+
 def test_what_is_said_of_a_split_stands_between_the_clusters_it_parts():
     tree = random_tree(2)
     (ax,) = cluster_tree(tree, 12).axes
@@ -57,7 +71,10 @@ def test_splits_that_are_not_supported_are_dashed_and_depth_is_said():
 def test_nothing_overlaps_from_one_cluster_to_many(n_clusters):
     tree = random_tree(3, n_leaves=80)
     tree.splits["genes"] = "+ENSG00000000001 +ENSG00000000002 -ENSG00000000003 -ENSG00000000004"
-    fig = cluster_tree(tree, n_clusters)
+    named = {str(number): "of one name, a long one, $" for number in range(n_clusters - 1)}
+    fig = cluster_tree(tree, n_clusters, names=named)
+    for text in fig.axes[0].texts:
+        text.set_parse_math(False)  # as when it is saved
     fig.draw_without_rendering()
     (ax,) = fig.axes
     boxes = sorted((text.get_window_extent() for text in ax.texts), key=lambda box: box.y0)

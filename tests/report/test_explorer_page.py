@@ -181,6 +181,25 @@ def test_names_stay_in_the_address_and_are_downloaded(page, run, downloads):
         assert page.js(f"explorer.nameOf({again.index(node)})") == shown[2:]
 
 
+def test_a_name_on_both_sides_of_a_split_is_that_of_what_was_split(page):
+    split = page.js("explorer.data.tree.cuts[2].split")
+    page.js("explorer.cutAt(3)")
+    for side, name in zip(split["sides"], ("B cell", "T cell"), strict=True):
+        page.js(f"explorer.names.set(explorer.keys()[{side}], '{name}')")
+    assert page.js("explorer.inherited().size") == 0
+    page.js(f"explorer.names.set(explorer.keys()[{split['sides'][1]}], 'B cell')")
+    page.js("explorer.update()")
+    assert "which together are B cell. " in page.js("explorer.at.split.textContent")
+    page.js("explorer.cutAt(2)")
+    at = page.js("explorer.data.tree.cuts[1].nodes").index(split["of"])
+    assert page.js(f"explorer.labelOf({at})") == f"{at} B cell"
+    typed = f"document.querySelectorAll('.legend input')[{at}]"
+    assert page.js(f"[{typed}.value, {typed}.placeholder]") == ["", "B cell"]
+    page.js(f"explorer.names.set(explorer.keys()[{at}], 'lymphocyte')")
+    page.js("explorer.cutAt(3)")
+    assert "which together are lymphocyte. " in page.js("explorer.at.split.textContent")
+
+
 def test_the_address_brings_back_colour_and_cut_and_nothing_else(page, run):
     show(page, run, "#k=3&by=obs:donor&n99999=x&zz=%3Cimg%20src=x%3E&c0=y")
     assert page.js("[explorer.cut, explorer.data.columns[explorer.by.slice(7)].name]") == [

@@ -13,6 +13,7 @@ from scrcl._keys import UMAP
 from scrcl.clustering import tree_of
 from scrcl.data.expression import log_expression
 from scrcl.data.read import read
+from scrcl.markers import UNCLEAR
 from scrcl.pl.colors import MISSING, sequential
 from scrcl.report.explorer.columns import read_obs, read_quality
 from scrcl.report.explorer.cuts import read_cuts
@@ -87,6 +88,7 @@ def read_explorer(
         "noun": "spots" if tissue else "cells",
         "n_all": int(adata.n_obs),
         "missing": MISSING,
+        "unclear": UNCLEAR,
         "scale": sequential(256),
         "steps": n_steps,
         "cells": packed_words(list(map(str, cells.obs_names))),

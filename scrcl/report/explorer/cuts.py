@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -38,7 +37,7 @@ def read_cuts(tree: ClusterTree, own: NDArray[np.integer]) -> dict[str, Any]:
     clusters are, or ``None``; and ``cuts``, one for each number, each with ``of``, the cluster of
     each leaf; ``confidence``, that of each leaf, 0 to 255; ``nodes``, the node of the tree that each
     cluster comes from; ``colors`` of the clusters; and ``split``, what is known of the split that
-    made it of the cut before.
+    made it of the cut before, with the node that this divided, ``of``.
     """
     most = min(tree.n_max, MOST_CLUSTERS)
     cuts = [frontier(tree, n) for n in range(1, most + 1)]
@@ -46,7 +45,7 @@ def read_cuts(tree: ClusterTree, own: NDArray[np.integer]) -> dict[str, Any]:
     base = min(max(len(np.unique(own)), 1), most) - 1
     nearest = cuts[base][tree.leaves]
     colors = _colors(cuts, base, _matched(nearest, own))
-    splits = [None, *(split_between(tree, before, after) for before, after in pairwise(nodes))]
+    splits = [None, *(_told(tree, cuts, nodes, at) for at in range(1, most))]
     return {
         "n_supported": min(tree.n_supported, most),
         "own": base + 1 if np.array_equal(nearest, own) else None,
@@ -61,6 +60,17 @@ def read_cuts(tree: ClusterTree, own: NDArray[np.integer]) -> dict[str, Any]:
             for of, at, hues, split in zip(cuts, nodes, colors, splits, strict=True)
         ],
     }
+
+
+def _told(
+    tree: ClusterTree, cuts: list[NDArray[np.intp]], nodes: list[NDArray[np.intp]], at: int
+) -> dict[str, Any] | None:
+    """Evidence for the split that made a cut, and which cluster of the cut before it divided."""
+    split = split_between(tree, nodes[at - 1], nodes[at])
+    if split is None:
+        return None
+    divided = _parents(cuts[at - 1], cuts[at])[split["sides"][0]]
+    return split | {"of": int(nodes[at - 1][divided])}
 
 
 def frontier(tree: ClusterTree, n_clusters: int) -> NDArray[np.intp]:

@@ -112,7 +112,21 @@ class Explorer {
   }
 
   nameOf(cluster) {
-    return this.names.get(this.keys()[cluster]) || "";
+    const key = this.keys()[cluster];
+    return this.names.get(key) || this.inherited().get(key) || "";
+  }
+
+  // A name on both sides of a split is that of what was split, unless that has one of its own.
+  inherited() {
+    const found = new Map();
+    if (!this.data.tree) return found;
+    const called = (key) => this.names.get(key) || found.get(key);
+    for (const { nodes, split } of [...this.data.tree.cuts].reverse()) {
+      if (!split) continue;
+      const [left, right] = split.sides.map((side) => called(`n${nodes[side]}`));
+      if (left && left === right && left !== this.data.unclear) found.set(`n${split.of}`, left);
+    }
+    return found;
   }
 
   labelOf(cluster) {
@@ -235,11 +249,13 @@ class Explorer {
       });
       const size = element("span", { className: "size" }, shown.sizes[code].toLocaleString("en"));
       if (!isClusters) return element("li", {}, toggle, size);
-      const name = element("input", { value: this.nameOf(code), placeholder: "name", maxLength: 80 });
+      const key = this.keys()[code];
+      const name = element("input", { value: this.names.get(key) || "", placeholder: this.nameOf(code) || "name", maxLength: 80 });
       name.setAttribute("aria-label", `Name of cluster ${category}`);
       name.addEventListener("change", () => {
-        if (name.value.trim()) this.names.set(this.keys()[code], name.value.trim());
-        else this.names.delete(this.keys()[code]);
+        if (name.value.trim()) this.names.set(key, name.value.trim());
+        else this.names.delete(key);
+        name.placeholder = this.nameOf(code) || "name";
         this.update({ legend: false });
       });
       return element("li", {}, toggle, name, size);
@@ -263,10 +279,11 @@ class Explorer {
     const evidence = element("span", {}, `The evidence supports ${counted(supported, "cluster", "clusters")}. `);
     if (!split) return [evidence];
     const [left, right] = split.sides.map((side) => this.labelOf(side));
+    const parent = this.names.get(`n${split.of}`) || this.inherited().get(`n${split.of}`);
     const verdict = split.supported ? "Supported." : "Not supported.";
     const parts = [
       evidence,
-      `The last split is that of ${left} and ${right}. `,
+      `The last split is that of ${left} and ${right}${parent ? `, which together are ${parent}` : ""}. `,
       element("strong", {}, verdict),
       ` Distance ${split.distance} (one group cut in halves has ${split.null_distance}), mixing ${split.mixing}, ` +
         `${counted(split.n_genes, "gene differs", "genes differ")}.`,

@@ -40,6 +40,10 @@ def test_the_run_has_the_colours_of_its_figures_and_a_split_recolours_one_cluste
         assert all(colors[node] == color_of[node] for node in kept)
         assert len(set(after["colors"])) == len(after["colors"])
         assert set(before["colors"]) <= set(after["colors"])
+        if after["split"] is not None:
+            sides = {after["nodes"][side] for side in after["split"]["sides"]}
+            assert after["split"]["of"] in set(before["nodes"]) - set(after["nodes"])
+            assert sides <= set(after["nodes"]) - set(before["nodes"])
 
 
 def test_clusters_that_are_no_cut_are_said_to_be_none_and_lend_their_colours():
