@@ -60,6 +60,9 @@ READERS: dict[str, Format] = {
         "folders of Cell Ranger, STARsolo, Parse, alevin-fry, kallisto-bustools, BD Rhapsody, GEO",
         "a matrix folder",
     ),
+    "cell_files": Format(
+        (), "folders with a file for each cell of HTSeq or featureCounts", "files of cells"
+    ),
 }
 
 

@@ -40,8 +40,9 @@ def read(
     ``.rds`` with a SingleCellExperiment or a matrix; a table (``.csv``, ``.tsv``, ``.txt``,
     ``.xlsx``); ``.mtx`` with its names beside it. A folder: Visium, Visium HD (bins or cells), a
     matrix folder of Cell Ranger, STARsolo, Parse, alevin-fry, kallisto-bustools or BD Rhapsody, also
-    as archives such as GEO name them, or a ``.zarr`` of AnnData or SpatialData. All may be compressed
-    (``.gz``, ``.bz2``, ``.xz``, ``.zip``, ``.tar``).
+    as archives such as GEO name them, a folder with a file for each cell (HTSeq, featureCounts), or a
+    ``.zarr`` of AnnData or SpatialData. All may be compressed (``.gz``, ``.bz2``, ``.xz``, ``.zip``,
+    ``.tar``).
 
     What was concluded is logged: which of several matrices is read, that genes in rows were turned,
     that names were made unique. Matrices of an AnnData that do not fit into memory stay on disk and
@@ -114,7 +115,7 @@ def _read(path: Path, options: Options) -> ad.AnnData:
             f"{path}: got {error.strerror or error}, wanted a file that can be read. Check access."
         )
         raise InputError(msg) from error
-    return adata if name == "tables" else _upright(path, adata, options.genes)
+    return adata if name in {"tables", "cell_files"} else _upright(path, adata, options.genes)
 
 
 def _unknown(path: Path) -> str:
@@ -129,7 +130,8 @@ def _unknown(path: Path) -> str:
         return (
             f"{path}: got a folder with {names[:8]}, wanted a Visium folder "
             "(filtered_feature_bc_matrix.h5 and spatial/), matrix.mtx with the names of genes "
-            f"(features.tsv) and cells (barcodes.tsv), or a .zarr. {advice}"
+            "(features.tsv) and cells (barcodes.tsv), a file for each cell with a gene and its count in "
+            f"each line, or a .zarr. {advice}"
         )
     return (
         f"{path}: got a {path.suffix or 'file without ending'}, wanted {', '.join(_suffixes())} or a "

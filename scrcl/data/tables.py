@@ -132,7 +132,7 @@ def read(path: Path, options: Options) -> ad.AnnData:
         adata = ad.AnnData(sp.csr_matrix(matrix.T), obs=other, var=beside)
     else:
         adata = ad.AnnData(matrix, obs=beside, var=other)
-    return _without_summary(path, adata)
+    return without_summary(path, adata)
 
 
 def read_obs(path: Path, names: pd.Index) -> pd.DataFrame:
@@ -328,7 +328,8 @@ def _ask(path: Path, rows: Sequence[str], columns: Sequence[str]) -> Genes:
     raise InputError(msg)
 
 
-def _without_summary(path: Path, adata: ad.AnnData) -> ad.AnnData:
+def without_summary(path: Path, adata: ad.AnnData) -> ad.AnnData:
+    """Leave out what HTSeq and STAR count beside the genes, and say so."""
     summary = adata.var_names.str.match(_SUMMARY)
     if not summary.any():
         return adata
