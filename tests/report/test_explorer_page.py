@@ -200,6 +200,23 @@ def test_a_name_on_both_sides_of_a_split_is_that_of_what_was_split(page):
     assert "which together are lymphocyte. " in page.js("explorer.at.split.textContent")
 
 
+def test_long_names_lie_within_the_map_and_not_over_one_another(page):
+    page.js(
+        "explorer.keys().forEach((key) => explorer.names.set(key, 'a name as long as this one'))"
+    )
+    page.js("explorer.update()")
+    places, width, n_clusters = page.js(
+        "[explorer.plots[0].placesOfLabels(explorer.plots[0].over.getContext('2d')),"
+        " explorer.plots[0].over.width, explorer.keys().length]"
+    )
+    assert len(places) == n_clusters
+    for at, one in enumerate(places):
+        assert one["half"] <= one["x"] <= width - one["half"]
+        for other in places[:at]:
+            is_beside = abs(one["x"] - other["x"]) >= one["half"] + other["half"]
+            assert is_beside or abs(one["y"] - other["y"]) >= 14
+
+
 def test_the_address_brings_back_colour_and_cut_and_nothing_else(page, run):
     show(page, run, "#k=3&by=obs:donor&n99999=x&zz=%3Cimg%20src=x%3E&c0=y")
     assert page.js("[explorer.cut, explorer.data.columns[explorer.by.slice(7)].name]") == [

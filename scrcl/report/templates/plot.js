@@ -202,6 +202,25 @@ class Plot {
     this.canvas.getContext("2d").putImageData(this.pixels, -pad, -pad);
   }
 
+  // Where labels are written: within the picture, and lines above or below where another one is.
+  placesOfLabels(context) {
+    const { width, height } = this.over;
+    const line = 14 * this.ratio;
+    const found = [];
+    for (const { text, x, y } of this.labels) {
+      let [across, down] = [x * this.scale + this.left, y * this.scale + this.top];
+      if (across < 0 || across > width || down < 0 || down > height) continue;
+      const half = context.measureText(text).width / 2 + 3 * this.ratio;
+      across = Math.max(Math.min(across, width - half), half);
+      const isFree = (at) =>
+        at >= line / 2 && at <= height - line / 2 &&
+        found.every((other) => Math.abs(other.y - at) >= line || Math.abs(other.x - across) >= half + other.half);
+      down = [0, 1, -1, 2, -2, 3, -3].map((lines) => down + lines * line).find(isFree) ?? down;
+      found.push({ text, x: across, y: down, half });
+    }
+    return found;
+  }
+
   drawOver() {
     const context = this.over.getContext("2d");
     const { ratio } = this;
@@ -217,9 +236,7 @@ class Plot {
       context.fillStyle = "#111";
       context.fillText(text, x, y);
     };
-    for (const { text, x, y } of this.labels) {
-      write(text, x * this.scale + this.left, y * this.scale + this.top);
-    }
+    for (const { text, x, y } of this.placesOfLabels(context)) write(text, x, y);
     if (this.plane.slices.length > 1) {
       for (const slice of this.plane.slices) {
         const [[left, top], [right]] = [this.placed(slice.low), this.placed(slice.high)];
