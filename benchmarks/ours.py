@@ -40,7 +40,9 @@ PAPER_CODE = (*_TRAINING, "scrcl/clustering/kmeans.py")
 DOMAINS_CODE = (
     *(f"scrcl/data/{n}.py" for n in ("components", "genes", "graph", "prepare", "preprocess")),
     *(f"scrcl/data/{n}.py" for n in ("spatial", "values")),
-    *(f"scrcl/clustering/{n}.py" for n in ("consensus", "domains", "lowpass", "n_clusters")),
+    *(f"scrcl/clustering/{n}.py" for n in ("anchor", "consensus", "domains", "evidence")),
+    *(f"scrcl/clustering/{n}.py" for n in ("lowpass", "n_clusters", "tissue_tree", "tree")),
+    "scrcl/methods/domains.py",
     "scrcl/model/pipeline.py",
     "scrcl/methods/consensus.py",
     "scrcl/methods/network_based.py",

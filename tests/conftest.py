@@ -1,5 +1,6 @@
 """Tiny data for all tests. Their arrays are read-only: whoever writes to his input fails."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import anndata as ad
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
+from scrcl.clustering import domains, tissue_tree
 from scrcl.pl.style import save
 from tests.running import Runner
 
@@ -22,6 +24,16 @@ TISSUE = (
     "bbbbbb",
     "bbbbbb",
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fewer_votes() -> Iterator[None]:
+    """Ask a third of a tissue's voters, and less often: domains this clear need no more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(domains, "_N_STARTS", 2)
+        patch.setattr(domains, "_SCALES", (1.0,))
+        patch.setattr(tissue_tree, "_FINER", (14,))
+        yield
 
 
 def freeze(adata: ad.AnnData) -> ad.AnnData:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import scrcl
 from scrcl import ScRCL
 from scrcl.cli.program import main
 from scrcl.experiment.cut import cut_run
@@ -53,6 +54,28 @@ def test_a_cut_is_what_a_run_with_that_number_gives(
     models = [ScRCL.load(folder / "seed_0" / "model") for folder in (new.path, run.path)]
     cut, trained = (model.predict(adata_sc) for model in models)
     pd.testing.assert_frame_equal(cut, trained)
+
+
+def test_domains_are_cut_as_clusters_are(runner: Runner, adata_st: ad.AnnData) -> None:
+    method = ("--set", "cluster.method=domains")
+    run = RunFolder(runner.fast("st", adata_st, *method))
+    seed = run.path / "seed_0"
+    splits = pd.read_csv(seed / "splits.csv")
+    assert {"mixing", "null_distance", "n_genes", "supported"} <= set(splits)
+    found = run.load_clusters(0)
+    assert main(["cut", str(run.path), "--n-clusters", "3", "--quiet"]) == 0
+    cut = run.beside("fast_3")
+    runner.fast("st", adata_st, *method, "--n-clusters", 3, "--overwrite")
+    pd.testing.assert_frame_equal(cut.load_clusters(0), run.load_clusters(0))
+    assert cut.load_clusters(0)["cluster"].nunique() == 3
+    models = [ScRCL.load(folder / "seed_0" / "model") for folder in (cut.path, run.path)]
+    pd.testing.assert_frame_equal(*(model.predict(adata_st) for model in models))
+    assert main(["cut", str(cut.path), "--name", "again", "--quiet"]) == 0
+    pd.testing.assert_frame_equal(run.beside("again").load_clusters(0), found)
+    result = ad.read_h5ad(run.beside("again").path / "result.h5ad")
+    scrcl.cut(result, 3, levels=True)
+    assert {"scrcl_coarse", "scrcl_default", "scrcl_fine"} <= set(result.obs)
+    assert result.obs["scrcl"].astype(int).tolist() == cut.load_clusters(0)["cluster"].tolist()
 
 
 def test_the_newest_run_is_cut_by_name_or_by_default(run: RunFolder, runner: Runner) -> None:

@@ -157,8 +157,7 @@ def test_a_tissue_of_the_paper_gets_it_too(runner: Runner, tmp_path: Path) -> No
     code, _, error = runner("st", *given, *SHORT, "--no-report", "--no-figures")
     assert code == 0, error
     table = rows_of(RunFolder(runner.out / "ST" / "Mouse_Embryo_E9.5" / "paper"))
-    # The domains of our default are cut from a vote of their own at each number, not from a tree.
-    assert table.index.tolist() == [row for row in ROWS if row != "default_k_given"]
+    assert table.index.tolist() == list(ROWS)
     assert table.loc["published", "ari_mean"] == 0.43
 
 

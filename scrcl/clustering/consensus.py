@@ -17,6 +17,7 @@ from sklearn.utils.extmath import randomized_svd
 # Groups of cells at the leaves of the tree. 200, 300 and 600 gave the same clusters.
 _N_LEAVES = 300
 _N_VOTE_COMPONENTS = 50
+_BEYOND = 4.0  # more than any two leaves can be apart
 
 
 class Consensus(NamedTuple):
@@ -54,7 +55,7 @@ def consensus(partitions: Iterable[NDArray[np.intp]], *, seed: int) -> Consensus
     counts = _sum_by(votes, leaves)
     means = counts / sizes[:, None]
     together = means @ means.T / len(starts)  # (n_leaves, n_leaves)
-    merges, heights = _average_linkage(1.0 - together, sizes)
+    merges, heights = average_linkage(1.0 - together, sizes)
     return Consensus(
         leaves=leaves,
         sizes=sizes,
@@ -131,12 +132,31 @@ def _leaves(votes: sp.csr_matrix, *, seed: int) -> NDArray[np.intp]:
     return np.unique(groups, return_inverse=True)[1]
 
 
-def _average_linkage(
-    apart: NDArray[np.float64], sizes: NDArray[np.integer]
+def average_linkage(
+    apart: NDArray[np.float64],
+    sizes: NDArray[np.integer],
+    within: NDArray[np.integer] | None = None,
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Average linkage in which a leaf weighs as many cells as it has (scipy's cannot)."""
+    """Average linkage in which a leaf weighs as many cells as it has (scipy's cannot).
+
+    Parameters
+    ----------
+    apart
+        How far leaves are apart, 0 to 1, (n_leaves, n_leaves).
+    sizes
+        Cells of each leaf, (n_leaves,).
+    within
+        Group of each leaf, (n_leaves,): leaves of a group are merged with each other before any with
+        those of another. ``None``: one group.
+
+    Returns
+    -------
+    Merges and heights of a `Consensus`.
+    """
     n_leaves = len(sizes)
     apart = apart.copy()
+    if within is not None:
+        apart[within[:, None] != within] += _BEYOND
     np.fill_diagonal(apart, np.inf)
     weights = sizes.astype(np.float64)
     nodes = np.arange(n_leaves)
@@ -151,4 +171,6 @@ def _average_linkage(
         apart[first], apart[:, first] = row, row
         apart[second], apart[:, second] = np.inf, np.inf
         weights[first], nodes[first] = total, n_leaves + step
+    if within is not None:
+        heights[heights > _BEYOND / 2] -= _BEYOND
     return merges, heights

@@ -4,28 +4,26 @@ No network takes part. On the sets at hand the learned embedding, clustered in t
 behind the smoothed components, and adding it to the vote did not help (docs/research.md).
 """
 
-import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 from scipy.optimize import linear_sum_assignment
+from scipy.special import logsumexp
 from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 from scrcl._threads import one_core, workers
 from scrcl._validate import InputError
+from scrcl.clustering.anchor import DEFAULT_RANGE
 from scrcl.clustering.consensus import by_size
 from scrcl.clustering.lowpass import best_strength, graph_laplacian, low_pass
-from scrcl.clustering.n_clusters import best_n_clusters
-from scrcl.clustering.result import Clustering
+from scrcl.clustering.result import Clustering, best_n_clusters
 
-# Range searched if none is given: two or three coarse halves of a tissue always agree best.
-DEFAULT_RANGE = (4, 11)
 # The 30 voters: numbers of components, strengths in units of the best one, orders of the filter.
 _N_COMPONENTS = (8, 10, 12, 15, 20)
 _SCALES = (0.7, 1.0, 1.4)
@@ -38,6 +36,7 @@ _N_STARTS = 10
 # Steps that bring k-means to a mixture; 100 found the same domains. The least variance in any
 # direction, relative to the mean one, for domains that are flat there.
 _N_STEPS = 10
+_SETTLED = 1e-3  # change of the mean log-likelihood
 _FLAT = 1e-6
 _MAX_ROUNDS = 30
 
@@ -134,13 +133,14 @@ class DomainVoters:
     @one_core()
     def clusters(self, n_clusters: int | tuple[int, int] | None, *, seed: int) -> Clustering:
         """Let the voters find a number of domains; see `domain_clusters`."""
-        n_distinct = len(np.unique(self.embedding, axis=0))
+        n_distinct = self.n_distinct
         curve = None
         if not isinstance(n_clusters, int):
             low, high = (
                 max(min(bound, n_distinct - 1), 2) for bound in n_clusters or DEFAULT_RANGE
             )
-            curve = _curve(self.members, range(low, high + 1), seed=seed)
+            runs = {n: self.runs(n, seed=seed) for n in range(low, high + 1)}
+            curve = agreement_curve(runs)
             n_clusters = best_n_clusters(curve)
         if n_clusters > n_distinct:
             msg = (
@@ -148,12 +148,7 @@ class DomainVoters:
                 "Ask for fewer domains."
             )
             raise InputError(msg)
-        starts = _runs(self.members, n_clusters, seed=seed)
-        with workers() as threads, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=ConvergenceWarning)  # few steps, on purpose
-            found = list(threads.map(_mixture, self.members, starts))
-        votes = _vote(found, seed=seed)
-        votes = low_pass(votes, self.laplacian, self.strength)
+        votes = self.votes(self.runs(n_clusters, seed=seed), seed=seed)
         labels = by_size(votes.argmax(axis=1))
         confidence = votes.max(axis=1).clip(0, 1)
         return Clustering(
@@ -162,6 +157,45 @@ class DomainVoters:
             stability=np.bincount(labels, confidence) / np.bincount(labels),
             curve=curve,
         )
+
+    @property
+    def n_distinct(self) -> int:
+        """How many different spots there are."""
+        return len(np.unique(self.embedding, axis=0))
+
+    def runs(
+        self, n_clusters: int, *, seed: int, n_starts: int | None = None
+    ) -> list[NDArray[np.intp]]:
+        """K-means of every voter, (n_obs,) each, from its own stream of random numbers."""
+        seeds = np.random.SeedSequence(seed).generate_state(len(self.members))
+        n_starts = _N_STARTS if n_starts is None else n_starts
+
+        def split(points: NDArray[np.float64], own: int) -> NDArray[np.intp]:
+            labels: NDArray[np.intp] = KMeans(
+                n_clusters, n_init=n_starts, random_state=own
+            ).fit_predict(points)
+            return labels
+
+        with workers() as threads:
+            return list(threads.map(split, self.members, map(int, seeds)))
+
+    @one_core()
+    def votes(
+        self, runs: list[NDArray[np.intp]], *, seed: int, n_starts: int | None = None
+    ) -> NDArray[np.float64]:
+        """Share of the voters for each domain at each spot, smoothed, (n_obs, n_clusters).
+
+        ``runs`` are where the voters' mixtures start.
+        """
+        n_starts = _N_STARTS if n_starts is None else n_starts
+        with workers() as threads:
+            mixtures = list(threads.map(_mixture, self.members, runs))
+        votes = _vote(mixtures, seed=seed, n_starts=n_starts)
+        return low_pass(votes, self.laplacian, self.strength)
+
+    def some(self, step: int) -> "DomainVoters":
+        """Every so manieth voter alone."""
+        return replace(self, members=self.members[::step])
 
 
 @one_core()
@@ -220,46 +254,59 @@ def _whitening(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
     return axes[:, order], variances[order] ** (_WHITENING / 2)
 
 
-def _runs(
-    members: list[NDArray[np.float64]], n_clusters: int, *, seed: int
-) -> list[NDArray[np.intp]]:
-    """K-means on every member, each from its own stream of random numbers."""
-    seeds = np.random.SeedSequence(seed).generate_state(len(members))
-
-    def split(points: NDArray[np.float64], own: int) -> NDArray[np.intp]:
-        labels: NDArray[np.intp] = KMeans(
-            n_clusters, n_init=_N_STARTS, random_state=own
-        ).fit_predict(points)
-        return labels
-
-    with workers() as threads:
-        return list(threads.map(split, members, map(int, seeds)))
-
-
 def _mixture(points: NDArray[np.float64], start: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Cluster by a mixture of Gaussians with one covariance, started from a clustering."""
+    """Cluster by a mixture of Gaussians with one covariance, started from a clustering.
+
+    As scikit-learn's with ``covariance_type="tied"``, which whitens all points for every component
+    again: here that is done once a step.
+    """
     start = np.unique(start, return_inverse=True)[1]  # k-means may leave numbers out
-    sizes = np.bincount(start)
-    means = np.eye(len(sizes))[start].T @ points / sizes[:, None]
-    within = points - means[start]
-    covariance = within.T @ within / len(points)
+    shares = np.eye(int(start.max()) + 1)[start]
     floor = _FLAT * max(points.var(axis=0).mean(), 1e-6)
-    covariance[np.diag_indices_from(covariance)] += floor
-    mixture = GaussianMixture(
-        len(sizes),
-        covariance_type="tied",
-        weights_init=sizes / sizes.sum(),
-        means_init=means,
-        precisions_init=np.linalg.inv(covariance),
-        reg_covar=floor,
-        max_iter=_N_STEPS,
-        random_state=0,  # asked for, though nothing is drawn
-    )
-    labels: NDArray[np.intp] = mixture.fit_predict(points)
+    squares, before = points.T @ points, -np.inf
+    for _ in range(_N_STEPS):
+        log_density = _log_densities(points, shares, squares, floor=floor)
+        log_total = logsumexp(log_density, axis=1, keepdims=True)
+        shares = np.exp(log_density - log_total)
+        if abs(log_total.mean() - before) < _SETTLED:
+            break
+        before = log_total.mean()
+    labels: NDArray[np.intp] = _log_densities(points, shares, squares, floor=floor).argmax(axis=1)
     return labels
 
 
-def _vote(runs: list[NDArray[np.intp]], *, seed: int) -> NDArray[np.float64]:
+def _log_densities(
+    points: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    *,
+    floor: float,
+) -> NDArray[np.float64]:
+    """Weighted log density of each component at each point, but for a constant, (n_obs, k).
+
+    Parameters
+    ----------
+    points
+        (n_obs, n_dims).
+    shares
+        Of each point in each component, which these are fitted to, (n_obs, k).
+    squares
+        Sum of the points' outer products, (n_dims, n_dims).
+    floor
+        Added to all variances.
+    """
+    sizes = shares.sum(axis=0) + 10 * np.finfo(np.float64).eps
+    means = shares.T @ points / sizes[:, None]
+    covariance = (squares - (sizes * means.T) @ means) / sizes.sum()
+    covariance[np.diag_indices_from(covariance)] += floor
+    root = np.linalg.cholesky(covariance)
+    white, centres = (solve_triangular(root, x.T, lower=True).T for x in (points, means))
+    distances = (white**2).sum(axis=1)[:, None] - 2 * white @ centres.T + (centres**2).sum(axis=1)
+    log_weights = np.log(sizes / sizes.sum()) - np.log(np.diag(root)).sum()
+    return np.asarray(log_weights - 0.5 * distances)
+
+
+def _vote(runs: list[NDArray[np.intp]], *, seed: int, n_starts: int) -> NDArray[np.float64]:
     """Share of the runs that put a spot into each domain, (n_obs, k).
 
     Started from k-means on the leading components of all runs' indicators; then every run's
@@ -268,7 +315,7 @@ def _vote(runs: list[NDArray[np.intp]], *, seed: int) -> NDArray[np.float64]:
     n_clusters = int(max(run.max() for run in runs)) + 1
     indicators, axes, _ = _vote_components(runs)
     start = indicators @ axes[:, :n_clusters]
-    labels = KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(start)
+    labels = KMeans(n_clusters, n_init=n_starts, random_state=seed).fit_predict(start)
     rows = np.arange(len(labels))
     for _ in range(_MAX_ROUNDS):
         votes = np.zeros((len(labels), n_clusters))
@@ -295,14 +342,23 @@ def _vote_components(
     return indicators, axes[:, ::-1], variances[::-1]
 
 
-def _curve(members: list[NDArray[np.float64]], numbers: range, *, seed: int) -> pd.DataFrame:
+def agreement_curve(runs: Mapping[int, list[NDArray[np.intp]]]) -> pd.DataFrame:
     """Judge numbers of domains by the gap behind the (k-1)-th variance of the runs' indicators.
 
     If all runs agree on k domains, their indicators have k - 1 directions and nothing beyond.
+
+    Parameters
+    ----------
+    runs
+        Number of domains to the labels of all voters, each (n_obs,).
+
+    Returns
+    -------
+    One row a number: ``n_clusters``, ``criterion``.
     """
     rows = []
-    for n_clusters in numbers:
-        variances = _vote_components(_runs(members, n_clusters, seed=seed))[2]
+    for n_clusters, members in runs.items():
+        variances = _vote_components(members)[2]
         gap = variances[n_clusters - 2] / max(variances[n_clusters - 1], 1e-12)
         rows.append((n_clusters, float(np.log(max(gap, 1e-12)))))
     return pd.DataFrame(rows, columns=["n_clusters", "criterion"])

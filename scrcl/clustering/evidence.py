@@ -33,6 +33,9 @@ ERROR_RATE = 0.05
 _CELLS_FOR_AREA = 5
 
 _Ranked: TypeAlias = Callable[[NDArray[np.intp], int], NDArray[np.floating] | None]
+NullOfNode: TypeAlias = Callable[[NDArray[np.intp], int], tuple[float, float]]
+"""From the cells of a node and a number of components to mean and deviation of the distance of its
+halves where there is nothing to be found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +70,9 @@ class Expression:
         )
 
 
-def split_evidence(found: Consensus, expression: Expression, *, seed: int) -> pd.DataFrame:
+def split_evidence(
+    found: Consensus, expression: Expression, *, seed: int, null: NullOfNode | None = None
+) -> pd.DataFrame:
     """Compute the evidence for every split.
 
     Parameters
@@ -78,6 +83,8 @@ def split_evidence(found: Consensus, expression: Expression, *, seed: int) -> pd
         Of the same cells.
     seed
         Seed of the null model.
+    null
+        Another null model than the Gaussian.
 
     Returns
     -------
@@ -113,9 +120,10 @@ def split_evidence(found: Consensus, expression: Expression, *, seed: int) -> pd
     below = _below(merges)
     counts = below @ found.sizes
     left, right = merges.T
-    distance, null, deviation = _distances(merges, leaves, counts, expression.components, seed=seed)
+    null = gaussian_null(seed=seed) if null is None else null
+    distance, mean, deviation = _distances(merges, leaves, counts, expression.components, null=null)
     n_genes, genes = _telling_genes(found, below, counts, expression)
-    excess = (distance - null) / np.maximum(deviation, 1e-12)
+    excess = (distance - mean) / np.maximum(deviation, 1e-12)
     table = pd.DataFrame(
         {
             "n_left": counts[left],
@@ -123,7 +131,7 @@ def split_evidence(found: Consensus, expression: Expression, *, seed: int) -> pd
             "height": found.heights,
             "mixing": _mixing(merges, below, found.sizes, found.together),
             "distance": distance,
-            "null_distance": null,
+            "null_distance": mean,
             "p_value": ndtr(-excess),
             "level": ERROR_RATE * counts[n_leaves:] / max(counts[-1], 1),
             "n_genes": n_genes,
@@ -217,7 +225,7 @@ def _distances(
     counts: NDArray[np.intp],
     components: NDArray[np.floating],
     *,
-    seed: int,
+    null: NullOfNode,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Distance of each split, and mean and deviation of what the null model gives."""
     points = np.asarray(components[:, :N_COMPONENTS], dtype=np.float64)
@@ -226,83 +234,115 @@ def _distances(
     squares = np.zeros((n_leaves, width, width))  # sums of outer products
     order = np.argsort(leaves, kind="stable")
     bounds = np.searchsorted(leaves[order], np.arange(n_leaves + 1))
+    cells = [order[bounds[leaf] : bounds[leaf + 1]] for leaf in range(n_leaves)]
     for leaf in range(n_leaves):
-        own = points[order[bounds[leaf] : bounds[leaf + 1]]]
+        own = points[cells[leaf]]
         means[leaf], squares[leaf] = own.sum(axis=0), own.T @ own
     means, squares = sums_below(merges, means), sums_below(merges, squares)
     scatter = squares - means[:, :, None] * means[:, None, :] / counts[:, None, None]
     means /= counts[:, None]
     found = np.empty((3, n_leaves - 1))
-    null_of: dict[tuple[int, int], tuple[float, float]] = {}
     for step, (left, right) in enumerate(merges):
-        n_left, n_right = int(counts[left]), int(counts[right])
-        n_axes = _n_axes(n_left + n_right, width)
-        within = (scatter[left] + scatter[right])[:n_axes, :n_axes]
-        shift = (means[left] - means[right])[:n_axes]
-        found[0, step] = _distance(within, shift, n_left, n_right)
-        n_drawn = int(_NULL_SIZES[np.searchsorted(_NULL_SIZES, n_left + n_right, "right") - 1])
-        key = (n_drawn, _n_axes(n_drawn, width))
-        if key not in null_of:
-            null_of[key] = _null_distance(*key, seed=seed)
-        found[1:, step] = null_of[key]
+        n_used = n_axes(int(counts[left] + counts[right]), width)
+        within = (scatter[left] + scatter[right])[:n_used, :n_used]
+        shift = (means[left] - means[right])[:n_used]
+        found[0, step] = _distance(within, shift, *counts[[left, right]])
+        cells.append(np.concatenate([cells[left], cells[right]]))
+        found[1:, step] = null(cells[-1], width)
     return found[0], found[1], found[2]
 
 
-def _n_axes(n_obs: int, width: int) -> int:
+def gaussian_null(*, seed: int) -> NullOfNode:
+    """Return the null model of single cells, a Gaussian with the size of the node."""
+    known: dict[tuple[int, int], tuple[float, float]] = {}
+
+    def null(cells: NDArray[np.intp], width: int) -> tuple[float, float]:
+        n_drawn = int(_NULL_SIZES[np.searchsorted(_NULL_SIZES, len(cells), "right") - 1])
+        key = (n_drawn, n_axes(n_drawn, width))
+        if key not in known:
+            known[key] = _null_distance(*key, seed=seed)
+        return known[key]
+
+    return null
+
+
+def n_axes(n_obs: int, width: int) -> int:
     """Components in which a node of so many cells is judged."""
     return max(1, min(width, n_obs // _CELLS_PER_COMPONENT))
 
 
 def _distance(
-    within: NDArray[np.float64], shift: NDArray[np.float64], n_left: int, n_right: int
-) -> float:
+    within: NDArray[np.float64],
+    shift: NDArray[np.float64],
+    n_left: NDArray[np.integer] | int,
+    n_right: NDArray[np.integer] | int,
+) -> NDArray[np.float64]:
     """Mahalanobis distance of two means, less what sampling alone adds to it on average.
 
     Parameters
     ----------
     within
-        Scatter within the sides, (n_axes, n_axes).
+        Scatter within the sides, (..., width, width).
     shift
-        Difference of their means, (n_axes,).
+        Difference of their means, (..., width).
     n_left, n_right
-        Cells on the sides.
+        Cells on the sides, (...).
     """
-    n_axes, n_obs = len(shift), n_left + n_right
-    covariance = within / max(n_obs - 2, 1)
-    floor = 1e-3 * float(np.trace(covariance)) / n_axes + 1e-12
-    squared = float(shift @ np.linalg.solve(covariance + floor * np.eye(n_axes), shift))
-    squared *= max(n_obs - n_axes - 3, 1) / max(n_obs - 2, 1)
-    return float(np.sqrt(max(squared - n_axes * n_obs / (n_left * n_right), 0.0)))
+    width, n_obs = shift.shape[-1], n_left + n_right
+    covariance = within / np.maximum(n_obs - 2, 1)[..., None, None]
+    floor = 1e-3 * np.trace(covariance, axis1=-2, axis2=-1) / width + 1e-12
+    covariance = covariance + floor[..., None, None] * np.eye(width)
+    squared = (shift * np.linalg.solve(covariance, shift[..., None])[..., 0]).sum(axis=-1)
+    squared *= np.maximum(n_obs - width - 3, 1) / np.maximum(n_obs - 2, 1)
+    return np.asarray(np.sqrt(np.maximum(squared - width * n_obs / (n_left * n_right), 0.0)))
 
 
-def _null_distance(n_obs: int, n_axes: int, *, seed: int) -> tuple[float, float]:
+def _null_distance(n_obs: int, width: int, *, seed: int) -> tuple[float, float]:
     """Mean and deviation of the distance between halves of a Gaussian, split by 2-means.
 
     A distance in units of the covariance is the same for every Gaussian, but 2-means is not: where
     no direction is longer than the others it has the most freedom to follow chance, so that is the
     Gaussian taken.
     """
-    rng = np.random.default_rng((seed, n_obs, n_axes))
-    drawn = []
-    for points in rng.standard_normal((_N_NULL, n_obs, n_axes)):
-        side = points[:, 0] > 0
-        for _ in range(_NULL_STEPS):
-            if not 0 < side.sum() < n_obs:
-                break
-            first, second = points[side].mean(axis=0), points[~side].mean(axis=0)
-            side = points @ (first - second) > (first @ first - second @ second) / 2
-        drawn.append(_distance_of(points, side))
-    return float(np.mean(drawn)), float(np.std(drawn, ddof=1))
+    rng = np.random.default_rng((seed, n_obs, width))
+    drawn = halves_apart(rng.standard_normal((_N_NULL, n_obs, width)))
+    return float(drawn.mean()), float(drawn.std(ddof=1))
 
 
-def _distance_of(points: NDArray[np.float64], side: NDArray[np.bool_]) -> float:
-    if not 0 < side.sum() < len(side):
-        return 0.0
-    first, second = points[side], points[~side]
-    shift = first.mean(axis=0) - second.mean(axis=0)
-    centred = [group - group.mean(axis=0) for group in (first, second)]
-    within = sum((group.T @ group for group in centred), np.zeros((points.shape[1],) * 2))
-    return _distance(within, shift, len(first), len(second))
+def halves_apart(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance of the halves that 2-means finds in each of several clouds around 0, (n_clouds,).
+
+    Parameters
+    ----------
+    points
+        (n_clouds, n_obs, width).
+    """
+    n_obs = points.shape[1]
+    side = points[..., 0] > 0
+    for _ in range(_NULL_STEPS):
+        first, second, n_first = _halves(points, side)
+        halfway = ((first**2).sum(axis=-1) - (second**2).sum(axis=-1)) / 2
+        nearer = (points @ (first - second)[..., None])[..., 0] > halfway[:, None]
+        in_halves = (n_first > 0) & (n_first < n_obs)
+        side = np.where(in_halves[:, None], nearer, side)
+    first, second, n_first = _halves(points, side)
+    in_halves = (n_first > 0) & (n_first < n_obs)
+    centred = points - np.where(side[..., None], first[:, None], second[:, None])
+    within = np.swapaxes(centred, 1, 2) @ centred
+    n_first = n_first.clip(1, max(n_obs - 1, 1))
+    apart = _distance(within, first - second, n_first, np.maximum(n_obs - n_first, 1))
+    return np.where(in_halves, apart, 0.0)
+
+
+def _halves(
+    points: NDArray[np.float64], side: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+    """Mean of either side of each cloud, (n_clouds, width), and points on the first, (n_clouds,)."""
+    n_first = side.sum(axis=1)
+    sums = (side[:, None, :].astype(np.float64) @ points)[:, 0]
+    others = points.sum(axis=1) - sums
+    n_second = side.shape[1] - n_first
+    return sums / n_first.clip(1)[:, None], others / n_second.clip(1)[:, None], n_first
 
 
 def _telling_genes(

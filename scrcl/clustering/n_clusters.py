@@ -46,11 +46,6 @@ def n_clusters_curve(tree: ClusterTree, found: Consensus, largest: int = LARGEST
     return curve
 
 
-def best_n_clusters(curve: pd.DataFrame) -> int:
-    """Return the number with the highest criterion; of equals, the smallest."""
-    return int(curve["n_clusters"].iloc[int(curve["criterion"].to_numpy().argmax())])
-
-
 def _agreement(clusters: NDArray[np.intp], found: Consensus) -> float:
     """Mean adjusted Rand index of clusters of leaves with the partitions."""
     members = np.eye(int(clusters.max()) + 1)[clusters]

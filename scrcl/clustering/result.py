@@ -35,3 +35,8 @@ class Clustering:
         if self.stability is not None:
             return len(self.stability)
         return int(self.labels.max()) + 1
+
+
+def best_n_clusters(curve: pd.DataFrame) -> int:
+    """Return the number with the highest criterion; of equals, the smallest."""
+    return int(curve["n_clusters"].iloc[int(curve["criterion"].to_numpy().argmax())])

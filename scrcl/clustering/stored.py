@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from scrcl.clustering.anchor import Anchor
 from scrcl.clustering.tree import ClusterTree
 
 _SPLITS = "splits."
+_ANCHOR = "anchor."
 
 
 def tree_arrays(tree: ClusterTree) -> dict[str, NDArray[Any]]:
@@ -18,8 +20,9 @@ def tree_arrays(tree: ClusterTree) -> dict[str, NDArray[Any]]:
     Returns
     -------
     ``merges``, ``heights``, ``sizes``, ``together`` and ``totals`` as in `ClusterTree`; ``granularity``,
-    (1,); ``genes``, the text on each split; and the other columns of
-    the splits as ``splits.<name>``.
+    (1,); ``genes``, the text on each split; the other columns of the splits as ``splits.<name>``;
+    and, with an anchor, ``anchor.clusters`` and ``anchor.shares`` as in `Anchor`, and its curve as
+    ``anchor.tried`` and ``anchor.criterion``.
     """
     numbers = tree.splits.drop(columns="genes").astype(np.float64)
     return {
@@ -31,6 +34,7 @@ def tree_arrays(tree: ClusterTree) -> dict[str, NDArray[Any]]:
         "granularity": np.array([tree.granularity]),
         "genes": np.array(tree.splits["genes"].tolist(), dtype=np.str_),
         **{f"{_SPLITS}{name}": column.to_numpy() for name, column in numbers.items()},
+        **({} if tree.anchor is None else _anchor_arrays(tree.anchor)),
     }
 
 
@@ -66,6 +70,25 @@ def tree_of(arrays: Mapping[str, NDArray[Any]], leaves: NDArray[np.integer]) -> 
         totals=None if totals is None else np.asarray(totals).astype(np.intp),
         splits=splits,
         granularity=float(granularity),
+        anchor=_anchor_of(arrays) if f"{_ANCHOR}clusters" in arrays else None,
+    )
+
+
+def _anchor_arrays(anchor: Anchor) -> dict[str, NDArray[Any]]:
+    return {
+        f"{_ANCHOR}clusters": anchor.clusters.astype(np.int32),
+        f"{_ANCHOR}shares": anchor.shares,
+        f"{_ANCHOR}tried": anchor.curve["n_clusters"].to_numpy(np.int32),
+        f"{_ANCHOR}criterion": anchor.curve["criterion"].to_numpy(np.float64),
+    }
+
+
+def _anchor_of(arrays: Mapping[str, NDArray[Any]]) -> Anchor:
+    tried, criterion = (np.asarray(arrays[f"{_ANCHOR}{name}"]) for name in ("tried", "criterion"))
+    return Anchor(
+        clusters=np.asarray(arrays[f"{_ANCHOR}clusters"]).astype(np.intp),
+        shares=np.asarray(arrays[f"{_ANCHOR}shares"]),
+        curve=pd.DataFrame({"n_clusters": tried.astype(int), "criterion": criterion}),
     )
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scrcl._validate import InputError
+from scrcl.clustering.anchor import Anchor
 from scrcl.clustering.consensus import sums_below
 from scrcl.clustering.granularity import Bar, bar_of
 from scrcl.clustering.result import Clustering
@@ -61,6 +62,9 @@ class ClusterTree:
     totals
         Cells of each leaf, (n_leaves,), where ``leaves`` are of some of the cells only, as in a
         file; ``None``: as ``leaves`` say. Clusters are numbered by them.
+    anchor
+        Clusters that were found by a vote of their own, as the domains of a tissue are: the cut at
+        their number is these, and the default; ``None``: the evidence alone says how deep to cut.
     """
 
     leaves: NDArray[np.intp]
@@ -72,6 +76,7 @@ class ClusterTree:
     granularity: float = 1.0
     curve: pd.DataFrame | None = None
     totals: NDArray[np.intp] | None = None
+    anchor: Anchor | None = None
 
     @property
     def n_leaves(self) -> int:
@@ -131,9 +136,14 @@ class ClusterTree:
 
     @cached_property
     def n_supported(self) -> int:
-        """As many clusters as the evidence gives: 1 if no split meets the bar."""
-        opened = self._support_below[self.n_leaves :]
-        return int(opened.sum() - self._leave_over.sum()) + 1
+        """As many clusters as the evidence gives: 1 if no split meets the bar.
+
+        With an anchor: as many as were found, at granularity 1; below it those that are left once
+        clusters are joined whose split does not meet the bar, above it those that come to them
+        where another split meets it.
+        """
+        opened = self._wanted_below[self.n_leaves :]
+        return int(opened.sum() - (opened & self._leave_over).sum()) + 1
 
     @cached_property
     def n_max(self) -> int:
@@ -164,17 +174,26 @@ class ClusterTree:
     def clusters(self, n_clusters: int | tuple[int, int] | None) -> Clustering:
         """Cut the tree: at a number, or as deep as the evidence goes, within a range if one is given.
 
+        With an anchor, at granularity 1, the number is the one that the voters agree best on.
+
         Raises
         ------
         InputError
-            If the tree cannot be cut so finely.
+            If the tree cannot be cut so finely, or it is not known what the voters say of a range.
         """
         curve = None
         if not isinstance(n_clusters, int):
-            low, high = n_clusters or (1, self.n_max)
-            n_clusters = max(min(self.n_supported, high, self.n_max), min(low, self.n_max))
-            curve = self.curve
+            curve = self.curve if self.anchor is None else self.anchor.searched(n_clusters)
+            n_clusters = self._number_within(n_clusters)
         return replace(self.clustering(self.frontier(n_clusters)), curve=curve)
+
+    def _number_within(self, wanted: tuple[int, int] | None) -> int:
+        if wanted is None:
+            return min(self.n_supported, self.n_max)
+        if self.anchor is not None and self.granularity == 1.0:
+            return min(self.anchor.best(wanted), self.n_max)
+        low, high = wanted
+        return max(min(self.n_supported, high, self.n_max), min(low, self.n_max))
 
     def clustering(self, clusters: NDArray[np.intp]) -> Clustering:
         """Return any clusters of leaves, (n_leaves,), as clusters of cells, the largest first."""
@@ -190,7 +209,8 @@ class ClusterTree:
     def frontier(self, n_clusters: int) -> NDArray[np.intp]:
         """Return the cluster of each leaf in a cut, (n_leaves,): numbers without an order.
 
-        Splits are opened from the root on: first those that meet the bar or lie above one that
+        Splits are opened from the root on, those that join the clusters of an anchor before all
+        others: first those that meet the bar or lie above one that
         does, the highest first; then the others, where a split counts less the more its sides
         overlap. While supported splits are opened, a group of fewer than 5 cells that another
         split leaves over is no cluster of its own: it goes down the other side, at every split to
@@ -217,6 +237,21 @@ class ClusterTree:
         clusters = by_weight(self._clusters_of_leaves(nodes, aside), self.cells_of_leaves)
         order = np.argsort([clusters[self._below(node)[0]] for node in nodes])
         return np.array(nodes, dtype=np.intp)[order]
+
+    def made(self, n_clusters: int) -> NDArray[np.bool_]:
+        """Whether a cut makes each split, (n_leaves - 1,).
+
+        Raises
+        ------
+        InputError
+            If the tree cannot be cut so finely.
+        """
+        ends = np.zeros(2 * self.n_leaves - 1, dtype=bool)
+        ends[self.cut_nodes(n_clusters)] = True
+        above = np.zeros_like(ends)
+        for step, (left, right) in enumerate(self.merges):
+            above[self.n_leaves + step] = above[[left, right]].any() or ends[[left, right]].any()
+        return above[self.n_leaves :]
 
     @cached_property
     def outlying(self) -> NDArray[np.bool_]:
@@ -267,6 +302,7 @@ class ClusterTree:
             splits=self.splits.iloc[steps].set_index(index),
             curve=None,
             totals=None if self.totals is None else self.totals[chosen],
+            anchor=None if self.anchor is None else self.anchor.subset(chosen),
         )
 
     def affinity(self, clusters: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -286,33 +322,70 @@ class ClusterTree:
         return np.asarray(self.together @ members / members.sum(axis=0))
 
     def confidence(self, clusters: NDArray[np.intp]) -> NDArray[np.float32]:
-        """How much more often a leaf is put with its own cluster than with the next, (n_leaves,)."""
-        return separation(self.affinity(clusters), clusters).clip(0, 1).astype(np.float32)
+        """How much more often a leaf is put with its own cluster than with the next, (n_leaves,).
+
+        With an anchor: the share of the votes for its own cluster.
+        """
+        if self.anchor is None:
+            return separation(self.affinity(clusters), clusters).clip(0, 1).astype(np.float32)
+        pairs = np.column_stack([self.anchor.clusters, clusters])
+        pieces, of_leaves = np.unique(pairs, axis=0, return_inverse=True)
+        votes = self.affinity(of_leaves.ravel())
+        shares = self.anchor.confidence(pieces, votes, clusters)
+        return shares.clip(0, 1).astype(np.float32)
 
     @cached_property
     def _smaller_side(self) -> NDArray[np.intp]:
         return np.asarray(self.n_cells[self.merges].min(axis=1))
 
     @cached_property
-    def _leave_over(self) -> NDArray[np.bool_]:
-        """Whether opening each split for what is below it leaves a few cells over, (n_leaves - 1,)."""
-        opened = self._support_below[self.n_leaves :]
-        return np.asarray(opened & ~self.supported & (self._smaller_side < SMALLEST))
+    def _upper(self) -> NDArray[np.bool_]:
+        """Whether each split joins clusters of the anchor, (n_leaves - 1,)."""
+        if self.anchor is None:
+            return np.zeros(len(self.merges), dtype=bool)
+        return self.anchor.upper(len(self.merges))
 
     @cached_property
-    def _support_below(self) -> NDArray[np.bool_]:
-        """Whether a node or one below it is split with support, (2 n_leaves - 1,)."""
-        below = np.zeros(2 * self.n_leaves - 1, dtype=bool)
+    def _believed(self) -> NDArray[np.bool_]:
+        """Whether each split is supported, or the vote's and no less is asked for, (n_leaves - 1,)."""
+        return self.supported | self._upper if self.granularity >= 1.0 else self.supported
+
+    @cached_property
+    def _leave_over(self) -> NDArray[np.bool_]:
+        """Whether opening each split for what is below it leaves a few cells over, (n_leaves - 1,)."""
+        opened = self._believed_below[self.n_leaves :]
+        return np.asarray(opened & ~self._believed & (self._smaller_side < SMALLEST))
+
+    @cached_property
+    def _believed_below(self) -> NDArray[np.bool_]:
+        """Whether a node or one below it has a split that is believed, (2 n_leaves - 1,)."""
+        return self._holding(self._believed)
+
+    @cached_property
+    def _wanted_below(self) -> NDArray[np.bool_]:
+        """As `_believed_below`, of the splits that are made if no number is given."""
+        if self.anchor is None or self.granularity > 1.0:
+            return self._believed_below
+        return self._holding(self._believed & self._upper)
+
+    def _holding(self, steps: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Whether each node is one of some splits or above one, (2 n_leaves - 1,)."""
+        holds = np.zeros(2 * self.n_leaves - 1, dtype=bool)
         for step, (left, right) in enumerate(self.merges):
-            below[self.n_leaves + step] = self.supported[step] or below[left] or below[right]
-        return below
+            holds[self.n_leaves + step] = steps[step] or holds[left] or holds[right]
+        return holds
 
     @cached_property
     def priority(self) -> NDArray[np.float64]:
-        """Order in which nodes are opened, the highest first, (2 n_leaves - 1,): supported ones are 1 ahead."""
+        """Order in which nodes are opened, the highest first, (2 n_leaves - 1,).
+
+        Those with support are 1 ahead; with an anchor its own 4, and those of the default 2.
+        """
         clear = np.minimum(1.0, self.splits["distance"].to_numpy() / _CLEAR_DISTANCE)
-        inner = self._support_below[self.n_leaves :]
-        own = np.where(inner, 1.0 + self.heights, self.heights * clear)
+        believed = self._believed_below[self.n_leaves :]
+        own = np.where(believed, 1.0 + self.heights, self.heights * clear)
+        if self.anchor is not None:
+            own += 2.0 * self._wanted_below[self.n_leaves :] + 4.0 * self._upper
         return np.concatenate([np.full(self.n_leaves, -np.inf), own])
 
     def _opened(self, n_clusters: int) -> tuple[list[int], list[tuple[int, int]]]:

@@ -30,6 +30,8 @@ def said_of(tree: ClusterTree, n_clusters: int) -> list[str]:
 
 def _how_deep(tree: ClusterTree, n_clusters: int) -> str:
     supported = tree.n_supported
+    if tree.anchor is not None:
+        return _how_voted(tree, n_clusters, tree.anchor.n_found)
     if n_clusters == 1 and supported == 1:
         return (
             "One cluster: no split has the evidence that is asked for. The cells may be of one type, "
@@ -44,6 +46,26 @@ def _how_deep(tree: ClusterTree, n_clusters: int) -> str:
     return (
         f"{clusters}, as asked: the evidence goes to {supported}. Made with less than is asked for: "
         f"{beyond} (splits.csv)."
+    )
+
+
+def _how_voted(tree: ClusterTree, n_clusters: int, found: int) -> str:
+    """Say how a cut of a tree with an anchor came about, and how many of its splits have support."""
+    clusters = "One cluster" if n_clusters == 1 else f"{n_clusters} clusters"
+    if n_clusters == found:
+        how = f"{clusters}: the number that the voters agree best on."
+    elif n_clusters == tree.n_supported:
+        verb = "divided" if n_clusters > found else "joined"
+        how = f"{clusters}: the {found} that the voters agree best on, {verb} by the evidence."
+    else:
+        how = f"{clusters}, as asked: the voters agree best on {found}."
+    if n_clusters == 1:
+        return how
+    made = tree.made(n_clusters)
+    n_supported = int((made & tree.supported).sum())
+    return (
+        f"{how} Splits with the evidence that is asked for: {n_supported} of {int(made.sum())} "
+        "(splits.csv)."
     )
 
 

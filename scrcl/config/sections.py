@@ -222,7 +222,8 @@ class ClusterConfig:
     granularity
         How deep the tree of clusters is cut where their number is to be found: ``coarse``,
         ``default``, ``fine`` (.5, 1 and 2), or a number from .25 to 4. More asks for less evidence
-        and gives more clusters.
+        and gives more clusters. Domains are those that the vote finds, joined below 1 where a split
+        has less evidence than is asked for, and divided above 1 where one has as much.
     n_refine
         Number of nearest spots whose majority replaces a spot's cluster; 0 = off.
     """

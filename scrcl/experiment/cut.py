@@ -168,7 +168,7 @@ def _tree(run: RunFolder, seed: int) -> ClusterTree:
     if arrays is None:
         msg = (
             f"run: got {run.path}, whose seed {seed} has no tree of clusters, wanted one that has. "
-            "The paper's k-means and the domains of a tissue have none: run again with --n-clusters."
+            "The paper's k-means has none: run again with --n-clusters."
         )
         raise InputError(msg)
     return tree_of(arrays, arrays["leaves"])

@@ -55,6 +55,20 @@ VOTING_VIEWS = ("e1", "e2")
 network has little to learn from."""
 
 _TREE = "tree."
+TREE_SHAPES: tuple[ArrayShape, ...] = (
+    (r"tree\.leaves", "i", ("cells",)),
+    (r"tree\.merges", "i", ("merges", "two")),
+    (r"tree\.heights", "f", ("merges",)),
+    (r"tree\.sizes", "i", ("leaves",)),
+    (r"tree\.together", "f", ("leaves", "leaves")),
+    (r"tree\.totals", "i", ("leaves",)),
+    (r"tree\.granularity", "f", ("one",)),
+    (r"tree\.splits\.\w+", "f", ("merges",)),
+    (r"tree\.anchor\.clusters", "i", ("leaves",)),
+    (r"tree\.anchor\.shares", "f", ("leaves", "found")),
+    (r"tree\.anchor\.tried", "i", ("tried",)),
+    (r"tree\.anchor\.criterion", "f", ("tried",)),
+)
 COVARIATES = ("n_counts", "n_genes", "mitochondrial", "doublet_score")
 """Columns of the quality table that may explain a split instead of a type."""
 
@@ -75,14 +89,7 @@ class ConsensusClusters:
 
     shapes: ClassVar[tuple[ArrayShape, ...]] = (
         *Embedded.shapes,
-        (r"tree\.leaves", "i", ("cells",)),
-        (r"tree\.merges", "i", ("merges", "two")),
-        (r"tree\.heights", "f", ("merges",)),
-        (r"tree\.sizes", "i", ("leaves",)),
-        (r"tree\.together", "f", ("leaves", "leaves")),
-        (r"tree\.totals", "i", ("leaves",)),
-        (r"tree\.granularity", "f", ("one",)),
-        (r"tree\.splits\.\w+", "f", ("merges",)),
+        *TREE_SHAPES,
     )
 
     clustering: Clustering
@@ -109,13 +116,7 @@ class ConsensusClusters:
 
     def cut(self, n_clusters: NClusters, granularity: float = 1.0) -> Self:
         """Cut the tree at another number of clusters, or as deep as the evidence goes."""
-        if self.tree is None:
-            msg = (
-                "model: got one of an older format, without its tree, wanted one to cut. Train it "
-                "again, or save it with this version."
-            )
-            raise InputError(msg)
-        tree = self.tree.at(granularity)
+        tree = checked_tree(self.tree).at(granularity)
         return replace(self, tree=tree, clustering=tree.clusters(n_clusters), stored_space=None)
 
     def map(self, new: NewData) -> Mapped:
@@ -127,8 +128,7 @@ class ConsensusClusters:
         info, arrays = self.embedded.state(self.space)
         if self.tree is None:
             return State(info, arrays)
-        leaves, totals = self.tree.leaves[self.embedded.rows], self.tree.cells_of_leaves
-        tree = tree_state(replace(self.tree, leaves=leaves, totals=totals))
+        tree = tree_state(self.tree, self.embedded.rows)
         return State(info | tree.info, arrays | tree.arrays)
 
     @classmethod
@@ -187,6 +187,8 @@ def expression_of(data: TrainingData) -> Expression:
         covariates = measured[[name for name in COVARIATES if name in measured]]
     if data.batches is not None:
         covariates = covariates.assign(batch=pd.Categorical(data.batches))
+    if data.spots is not None and data.spots.slices is not None:
+        covariates = covariates.assign(slice=pd.Categorical(data.spots.slices))
     return Expression(
         components=data.components[0],
         log_norm=log_norm.X,
@@ -195,8 +197,26 @@ def expression_of(data: TrainingData) -> Expression:
     )
 
 
-def tree_state(tree: ClusterTree) -> State:
-    """Return what a model file needs of a tree; `tree_from` undoes it."""
+def checked_tree(tree: ClusterTree | None) -> ClusterTree:
+    """Return the tree of a model.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if tree is None:
+        msg = (
+            "model: got one of an older format, without its tree, wanted one to cut. Train it "
+            "again, or save it with this version."
+        )
+        raise InputError(msg)
+    return tree
+
+
+def tree_state(tree: ClusterTree, rows: NDArray[np.intp]) -> State:
+    """Return what a model file needs of a tree over some of its cells; `tree_from` undoes it."""
+    tree = replace(tree, leaves=tree.leaves[rows], totals=tree.cells_of_leaves)
     arrays = {f"{_TREE}{name}": array for name, array in tree_arrays(tree).items()}
     genes = arrays.pop(f"{_TREE}genes")  # no numbers, which is all that its arrays can be
     arrays[f"{_TREE}leaves"] = tree.leaves.astype(np.int32)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from scrcl._validate import InputError
-from scrcl.clustering import Clustering, DomainVoters, domain_voters
+from scrcl.clustering import Clustering, domain_tree, domain_voters
 from scrcl.clustering.domains import Smoothing, smoothing
 from scrcl.clustering.lowpass import graph_laplacian, low_pass
 from scrcl.data.components import Axes, aligned, fit_components
-from scrcl.methods.base import Mapped, Spots, State, largest_first, refined_by_vote
+from scrcl.methods.base import Mapped, State
+from scrcl.methods.consensus import (
+    TREE_SHAPES,
+    checked_tree,
+    expression_of,
+    tree_from,
+    tree_state,
+)
 from scrcl.methods.network_based import SPACE_SHAPES
 from scrcl.methods.reference import (
     AXES_SHAPES,
@@ -25,10 +31,12 @@ from scrcl.methods.reference import (
 from scrcl.methods.space import label_space, nearest_others, sample
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
+    from scrcl.clustering import ClusterTree
     from scrcl.config import Task
-    from scrcl.data.graph import CSR
     from scrcl.data.prepare import Prepared
     from scrcl.methods.base import (
         Arrays,
@@ -46,24 +54,8 @@ N_SMOOTHED_COMPONENTS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Training:
-    """What the training spots have that a model file does not."""
-
-    voters: DomainVoters
-    components: NDArray[np.float32]
-    adj: CSR
-    spots: Spots | None
-    n_refine: int
-    seed: int
-
-    def domains(self, n_clusters: int | tuple[int, int] | None) -> Clustering:
-        found = self.voters.clusters(n_clusters, seed=self.seed)
-        return largest_first(refined_by_vote(found, self.n_refine, self.spots))
-
-
-@dataclass(frozen=True, kw_only=True)
 class DomainClusters:
-    """Domains of a tissue.
+    """Domains of a tissue, cut from a tree.
 
     Attributes
     ----------
@@ -73,13 +65,21 @@ class DomainClusters:
         Smoothed components, (n_obs, at most 20); ``None`` after `from_state`.
     axes
         Principal axes of expression.
-    training
-        The training spots; ``None`` after `from_state`.
+    tree
+        The tree; ``None`` if it was read from a file without one.
+    rows
+        Which training spots are kept to compare new ones with, (n_ref,).
+    points
+        These in the embedding, (n_ref, at most 20).
+    make_smoothing
+        Finds the strength of the filter and the axes after it, as in training. Only whoever maps
+        new spots, or saves, pays for it.
     """
 
     shapes: ClassVar[tuple[ArrayShape, ...]] = (
         *AXES_SHAPES,
         *SPACE_SHAPES,
+        *TREE_SHAPES,
         (r"space\.points", "f", ("cells", "width")),
         (r"smoothing\.mean", "f", ("components 0",)),
         (r"smoothing\.axes", "f", ("components 0", "width")),
@@ -88,53 +88,40 @@ class DomainClusters:
     clustering: Clustering
     embedding: NDArray[np.float32] | None
     axes: Axes
-    training: _Training | None = None
-    stored: tuple[Smoothing, LabelledSpace] | None = None
+    tree: ClusterTree | None
+    rows: NDArray[np.intp]
+    points: NDArray[np.float32]
+    make_smoothing: Callable[[], Smoothing]
+    stored_space: LabelledSpace | None = None
 
     @cached_property
     def smoothing(self) -> Smoothing:
         """Strength of the filter and axes after it, as in training."""
-        if self.training is None:
-            assert self.stored is not None
-            return self.stored[0]
-        return smoothing(self.training.components, self.training.adj)
+        return self.make_smoothing()
 
     @cached_property
     def space(self) -> LabelledSpace:
         """Training spots in the embedding with their domains."""
-        if self.embedding is None or self.training is None:
-            assert self.stored is not None
-            return self.stored[1]
-        rows = sample(len(self.embedding), seed=self.training.seed)
-        points = self.embedding[rows]
+        if self.stored_space is not None:
+            return self.stored_space
         return label_space(
-            points,
-            self.clustering.labels[rows],
-            nearest_others(points, points),
+            self.points,
+            self.clustering.labels[self.rows],
+            nearest_others(self.points, self.points),
             n_clusters=self.clustering.n_clusters,
         )
-
-    @property
-    def tree(self) -> None:
-        """There is none."""
 
     @property
     def threshold(self) -> float:
         """Confidence below which a new spot is unknown."""
         return self.space.threshold
 
-    def cut(self, n_clusters: NClusters, granularity: float = 1.0) -> Self:  # noqa: ARG002
-        """Let the voters find another number of domains."""
-        if n_clusters == self.clustering.n_clusters:
+    def cut(self, n_clusters: NClusters, granularity: float = 1.0) -> Self:
+        """Cut the tree at another number of domains, or at the one that was found."""
+        if self.tree is None and n_clusters == self.clustering.n_clusters:
             return self
-        if self.training is None:
-            n_wanted = "auto" if n_clusters is None else n_clusters
-            msg = (
-                f"n_clusters: got {n_wanted}, wanted {self.clustering.n_clusters}: a model file "
-                f"holds one number of domains. Train again with n_clusters={n_wanted}."
-            )
-            raise InputError(msg)
-        return replace(self, clustering=self.training.domains(n_clusters))
+        tree = checked_tree(self.tree).at(granularity)
+        return replace(self, tree=tree, clustering=tree.clusters(n_clusters), stored_space=None)
 
     def map(self, new: NewData) -> Mapped:
         """Embed the spots, let the nearest training spots vote, smooth the votes as in training."""
@@ -161,7 +148,10 @@ class DomainClusters:
             "smoothing.mean": self.smoothing.mean,
             "smoothing.axes": self.smoothing.axes,
         }
-        return State(info, arrays)
+        if self.tree is None:
+            return State(info, arrays)
+        tree = tree_state(self.tree, self.rows)
+        return State(info | tree.info, arrays | tree.arrays)
 
     @classmethod
     def from_state(cls, info: dict[str, Any], arrays: Arrays) -> Self:
@@ -176,7 +166,11 @@ class DomainClusters:
             clustering=Clustering(labels=space.labels),
             embedding=None,
             axes=axes_from(info, arrays)[0],
-            stored=(found, space),
+            tree=tree_from(info, arrays) if "tree.merges" in arrays else None,
+            rows=np.arange(len(space.labels)),
+            points=space.points,
+            make_smoothing=lambda: found,
+            stored_space=space,
         )
 
 
@@ -184,13 +178,13 @@ class Domains:
     """Domains by smoothing and voting alone."""
 
     about: ClassVar[str] = (
-        "Components of expression, smoothed over the graph of the spots in many ways, vote; no "
-        "network is trained."
+        "Components of expression, smoothed over the graph of the spots in many ways, vote; a tree "
+        "over the votes is cut. No network is trained."
     )
     tasks: ClassVar[tuple[Task, ...]] = ("st",)
     needs_network: ClassVar[bool] = False
     finds_k: ClassVar[bool] = True
-    has_tree: ClassVar[bool] = False
+    has_tree: ClassVar[bool] = True
     takes_rep: ClassVar[bool] = False
     fitted: ClassVar[type[Fitted]] = DomainClusters
 
@@ -204,20 +198,28 @@ class Domains:
 
     @staticmethod
     def fit(data: TrainingData, trained: TrainedViews | None, *, seed: int) -> DomainClusters:  # noqa: ARG004
-        """Smooth the components, and let them vote."""
+        """Smooth the components, let them vote, and cut the tree over their votes."""
         components, adj = data.components[0], data.prepared.adj
+        cluster, spots = data.config.cluster, data.spots
         voters = domain_voters(components, adj)
-        training = _Training(
-            voters=voters,
-            components=components,
-            adj=adj,
-            spots=data.spots,
-            n_refine=data.config.cluster.n_refine,
+        refine = None
+        if spots is not None and cluster.n_refine:
+            refine = partial(spots.vote, n_neighbors=cluster.n_refine)
+        tree = domain_tree(
+            voters,
+            replace(expression_of(data), components=voters.embedding),
             seed=seed,
-        )
+            wanted=data.n_clusters if isinstance(data.n_clusters, tuple) else None,
+            refine=refine,
+        ).at(cluster.granularity)
+        embedding = voters.embedding.astype(np.float32)
+        rows = sample(len(embedding), seed=seed)
         return DomainClusters(
-            clustering=training.domains(data.n_clusters),
-            embedding=voters.embedding.astype(np.float32),
+            clustering=tree.clusters(data.n_clusters),
+            embedding=embedding,
             axes=data.axes[0],
-            training=training,
+            tree=tree,
+            rows=rows,
+            points=embedding[rows],
+            make_smoothing=partial(smoothing, components, adj),
         )

@@ -118,7 +118,7 @@ def cluster(  # noqa: PLR0913  (the one public door; all options go by name)
     if levels and model.tree_ is None:
         msg = (
             f"levels: got cluster.method {model.config.cluster.method!r}, which has no tree of "
-            "clusters, wanted one that has. Leave levels out, or choose consensus."
+            "clusters, wanted one that has. Leave levels out, or choose another method."
         )
         raise InputError(msg)
     plane = layout_of(model.embedding_) if layout else None

@@ -594,8 +594,8 @@ class ScRCL:
     def tree_(self) -> ClusterTree | None:
         """Tree of which the clusters are a cut, with the evidence for every split.
 
-        ``None`` if the method has none (the paper's k-means, the domains of a tissue), or if the model
-        is from a file that was written without. The leaves are those of the cells that took part;
+        ``None`` if the method has none (the paper's k-means), or if the model is from a file that was
+        written without. The leaves are those of the cells that took part;
         after `load` of a sample of them.
         """
         return self._fitted.fitted.tree

@@ -452,8 +452,8 @@ def _leaves(adata: AnnData, key: str) -> NDArray[np.integer]:
     if name not in adata.obs or "tree" not in adata.uns.get(key, {}):
         msg = (
             f"adata: got no obs[{name!r}] with uns[{key!r}]['tree'], wanted data with a tree of "
-            "clusters. Call scrcl.cluster first (not with the paper's k-means or on a tissue, which "
-            "have no tree), or name its key_added."
+            "clusters. Call scrcl.cluster first (not with the paper's k-means, which has no tree), or "
+            "name its key_added."
         )
         raise InputError(msg)
     leaves: NDArray[np.integer] = adata.obs[name].fillna(-1).to_numpy().astype(np.intp)

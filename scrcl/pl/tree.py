@@ -158,9 +158,13 @@ def _holds(tree: ClusterTree, ends: set[int]) -> NDArray[np.bool_]:
 
 
 def _heights(tree: ClusterTree, ends: list[int]) -> NDArray[np.float64]:
-    """Height of each node, of clusters 0, (2 n_leaves - 1,)."""
+    """Height of each node, of clusters 0, (2 n_leaves - 1,); at least that of those below it."""
     height = np.concatenate([np.zeros(tree.n_leaves), tree.heights])
     height[ends] = 0.0
+    last = set(ends)
+    for step, pair in enumerate(tree.merges):
+        if tree.n_leaves + step not in last:
+            height[tree.n_leaves + step] = height[[tree.n_leaves + step, *pair]].max()
     return height
 
 

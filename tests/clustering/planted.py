@@ -1,10 +1,13 @@
 """Small data with a known structure."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from scrcl.clustering import ClusterTree, Expression
+from scrcl.clustering import Anchor, ClusterTree, Expression
+from scrcl.clustering.consensus import sums_below
 
 
 def blobs(sizes, *, n_dims=8, spread=0.3, seed=0):
@@ -64,6 +67,19 @@ def hand_made(merges, heights, sizes, **columns):
         together=together,
         splits=pd.DataFrame(evidence, index=pd.RangeIndex(n_leaves, 2 * n_leaves - 1, name="node")),
     )
+
+
+def anchored(tree, *, found, share=0.8):
+    """Anchor a tree at its last merges: its cells give their own cluster of it so much."""
+    nodes, n_leaves = [2 * len(tree.sizes) - 2], len(tree.sizes)
+    for _ in range(found - 1):
+        node = nodes.pop(int(np.argmax(nodes)))
+        nodes += tree.merges[node - n_leaves].tolist()
+    below = sums_below(tree.merges, np.eye(n_leaves, dtype=int))[nodes]
+    clusters = below.argmax(axis=0)
+    shares = np.where(np.eye(found)[clusters] > 0, share, (1 - share) / max(found - 1, 1))
+    curve = pd.DataFrame({"n_clusters": np.arange(2, 8), "criterion": [3.0, 1, 2, 5, 4, 0]})
+    return replace(tree, anchor=Anchor(clusters=clusters, shares=shares, curve=curve))
 
 
 def random_tree(seed, *, n_leaves=25):

@@ -3,7 +3,7 @@ import pytest
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
-from scrcl.clustering.consensus import _average_linkage, by_size, consensus
+from scrcl.clustering.consensus import average_linkage, by_size, consensus
 
 
 def together(partitions):
@@ -30,7 +30,7 @@ def test_linkage_is_scipys_on_leaves_repeated_as_often_as_they_have_cells():
     apart = np.linalg.norm(points[:, None] - points[None], axis=2)
     cells = np.repeat(np.arange(9), sizes)
     definition = hierarchy.linkage(squareform(apart[cells][:, cells]), "average")[:, 2]
-    _, heights = _average_linkage(apart, sizes)
+    _, heights = average_linkage(apart, sizes)
     np.testing.assert_allclose(heights, definition[-8:])
     np.testing.assert_array_equal(definition[:-8], 0)
 

@@ -26,6 +26,7 @@ def layered(n_layers=4, *, side=24, noise=1.0, seed=0):
 def fewer_starts(monkeypatch):
     """Start k-means three times, not ten: tissues this clear need no more, and each start costs ms."""
     monkeypatch.setattr(domains, "_N_STARTS", 3)
+    monkeypatch.setattr(domains, "_SCALES", (0.7, 1.0, 1.4))
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from scrcl.clustering.cells import partition_tree
 from scrcl.clustering.consensus import consensus
-from scrcl.clustering.n_clusters import best_n_clusters, n_clusters_curve
+from scrcl.clustering.n_clusters import n_clusters_curve
+from scrcl.clustering.result import best_n_clusters
 from tests.clustering.planted import expression
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scrcl.clustering import ClusterTree, split_table, tree_arrays, tree_of
+from scrcl.clustering import Anchor, ClusterTree, split_table, tree_arrays, tree_of
 
 N = 40
 
@@ -90,6 +90,22 @@ def test_a_single_leaf_comes_back(tree: ClusterTree, tmp_path: Path) -> None:
 
     assert back.clusters(None).n_clusters == back.n_leaves == 1
     assert split_table(back).empty
+
+
+def test_an_anchor_comes_back_with_its_tree(tree: ClusterTree, tmp_path: Path) -> None:
+    anchored = replace(
+        tree,
+        anchor=Anchor(
+            clusters=np.array([0, 0, 1, 1, 1]),
+            shares=np.array([[0.9, 0.1], [0.7, 0.3], [0, 1], [0.2, 0.8], [0.4, 0.6]], np.float32),
+            curve=pd.DataFrame({"n_clusters": [2, 3, 4], "criterion": [0.5, 2.0, 1.0]}),
+        ),
+    )
+    adata = ad.AnnData(np.ones((N, 1)), uns={"tree": tree_arrays(anchored)})
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    back = tree_of(ad.read_h5ad(tmp_path / "cells.h5ad").uns["tree"], tree.leaves)
+    same(back, anchored)
+    assert back.clusters((3, 4)).n_clusters == anchored.clusters((3, 4)).n_clusters == 3
 
 
 def test_some_of_the_cells_keep_the_names_of_their_clusters(tree: ClusterTree) -> None:

@@ -1,12 +1,13 @@
 """What every clustering method is and does, whatever it is."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from scrcl import InputError, ScRCL
 from scrcl.config import METHODS
 from scrcl.methods import get_method
-from tests.model.conftest import both, consensus, domains, kmeans, small, unseen
+from tests.model.conftest import both, consensus, domains, kmeans, small, tissue, unseen
 
 __all__ = ["consensus", "domains", "kmeans"]  # fixtures
 
@@ -33,32 +34,46 @@ def test_its_own_number_of_clusters_is_a_cut(name: str, request: pytest.FixtureR
     np.testing.assert_array_equal(again.clustering.labels, fitted.clustering.labels)
 
 
-def test_a_cut_of_the_tree_is_what_a_run_with_that_number_finds(consensus: ScRCL) -> None:
-    found = consensus.found_.fitted.cut(2)
-    run = ScRCL(small(), 2).fit(both()[0]).found_.fitted
+@pytest.mark.parametrize("name", ["consensus", "domains"])
+def test_a_cut_of_the_tree_is_what_a_run_with_that_number_finds(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    model: ScRCL = request.getfixturevalue(name)
+    found = model.found_.fitted.cut(5)
+    other = ScRCL(**(model.get_params() | {"n_clusters": 5}))
+    run = other.fit(both()[0] if name == "consensus" else tissue()).found_.fitted
+    assert found.clustering.n_clusters == 5
     np.testing.assert_array_equal(found.clustering.labels, run.clustering.labels)
     np.testing.assert_array_equal(found.clustering.confidence, run.clustering.confidence)
     assert found.threshold == run.threshold
 
 
-def test_a_cut_is_the_same_from_a_file(consensus: ScRCL, tmp_path) -> None:
-    consensus.save(tmp_path / "model")
-    loaded = ScRCL.load(tmp_path / "model")._fitted.fitted.cut(5)
-    fitted = consensus.found_.fitted.cut(5)
+@pytest.mark.parametrize("name", ["consensus", "domains"])
+@pytest.mark.parametrize("n_clusters", [5, None, (3, 6)])
+def test_a_cut_is_the_same_from_a_file(
+    name: str, n_clusters: object, request: pytest.FixtureRequest, tmp_path
+) -> None:
+    model: ScRCL = request.getfixturevalue(name)
+    model.save(tmp_path / "model")
+    loaded = ScRCL.load(tmp_path / "model")._fitted.fitted.cut(n_clusters)
+    fitted = model.found_.fitted.cut(n_clusters)
     np.testing.assert_array_equal(loaded.clustering.labels, fitted.clustering.labels)
     assert loaded.threshold == fitted.threshold
 
 
-def test_domains_vote_for_another_number(domains: ScRCL) -> None:
-    assert domains.found_.fitted.cut(3).clustering.n_clusters == 3
+def test_domains_that_are_found_are_those_that_a_number_gives(domains: ScRCL) -> None:
+    found = domains.cut("auto")
+    assert found.n_clusters_ == domains.tree_.anchor.n_found
+    np.testing.assert_array_equal(found.labels_, domains.cut(found.n_clusters_).labels_)
 
 
-def test_domains_of_a_file_have_one_number(domains: ScRCL, tmp_path) -> None:
-    domains.save(tmp_path / "model")
-    fitted = ScRCL.load(tmp_path / "model")._fitted.fitted
-    assert fitted.cut(2) is fitted
-    with pytest.raises(InputError, match="Train again with n_clusters=3"):
-        fitted.cut(3)
+def test_new_spots_are_mapped_at_any_cut(domains: ScRCL, tmp_path) -> None:
+    cut = domains.cut(4)
+    found = cut.predict(tissue())
+    assert set(found["nearest"]) <= set("0123")
+    assert (found["nearest"].astype(int) == cut.labels_).mean() > 0.7
+    cut.save(tmp_path / "model")
+    pd.testing.assert_frame_equal(ScRCL.load(tmp_path / "model").predict(tissue()), found)
 
 
 def test_k_means_has_one_number(kmeans: ScRCL) -> None:

@@ -49,9 +49,17 @@ def test_a_model_of_format_1_predicts_as_before(name: str) -> None:
     np.testing.assert_allclose(model.embed(new)[:3], expected["embedding"], atol=2e-5)
 
 
-def test_it_has_no_tree_to_cut() -> None:
+@pytest.mark.parametrize("name", ["consensus", "domains"])
+def test_it_has_no_tree_to_cut(name: str) -> None:
+    fitted = ScRCL.load(FILES / name)._fitted.fitted
+    assert fitted.tree is None
     with pytest.raises(InputError, match="older format"):
-        ScRCL.load(FILES / "consensus")._fitted.fitted.cut(2)
+        fitted.cut(fitted.clustering.n_clusters + 1)
+
+
+def test_domains_of_it_are_those_of_their_own_number() -> None:
+    fitted = ScRCL.load(FILES / "domains")._fitted.fitted
+    assert fitted.cut(fitted.clustering.n_clusters) is fitted
 
 
 @pytest.mark.parametrize("name", ["consensus", "domains"])

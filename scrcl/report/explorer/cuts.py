@@ -33,11 +33,12 @@ def read_cuts(tree: ClusterTree, own: NDArray[np.integer]) -> dict[str, Any]:
 
     Returns
     -------
-    ``n_supported``, as many clusters as the evidence gives; ``own``, the cut that the run's
-    clusters are, or ``None``; and ``cuts``, one for each number, each with ``of``, the cluster of
-    each leaf; ``confidence``, that of each leaf, 0 to 255; ``nodes``, the node of the tree that each
-    cluster comes from; ``colors`` of the clusters; and ``split``, what is known of the split that
-    made it of the cut before, with the node that this divided, ``of``.
+    ``n_supported``, as many clusters as the evidence gives, or, if ``voted``, as the voters agree
+    on; ``own``, the cut that the run's clusters are, or ``None``; and ``cuts``, one for each number,
+    each with ``of``, the cluster of each leaf; ``confidence``, that of each leaf, 0 to 255;
+    ``nodes``, the node of the tree that each cluster comes from; ``colors`` of the clusters; and
+    ``split``, what is known of the split that made it of the cut before, with the node that this
+    divided, ``of``.
     """
     most = min(tree.n_max, MOST_CLUSTERS)
     cuts = [frontier(tree, n) for n in range(1, most + 1)]
@@ -48,6 +49,7 @@ def read_cuts(tree: ClusterTree, own: NDArray[np.integer]) -> dict[str, Any]:
     splits = [None, *(_told(tree, cuts, nodes, at) for at in range(1, most))]
     return {
         "n_supported": min(tree.n_supported, most),
+        "voted": tree.anchor is not None and tree.granularity == 1.0,
         "own": base + 1 if np.array_equal(nearest, own) else None,
         "cuts": [
             {

@@ -275,8 +275,9 @@ class Explorer {
   }
 
   aboutSplit(split) {
-    const { n_supported: supported } = this.data.tree;
-    const evidence = element("span", {}, `The evidence supports ${counted(supported, "cluster", "clusters")}. `);
+    const { n_supported: supported, voted } = this.data.tree;
+    const says = voted ? "The voters agree best on" : "The evidence supports";
+    const evidence = element("span", {}, `${says} ${counted(supported, "cluster", "clusters")}. `);
     if (!split) return [evidence];
     const [left, right] = split.sides.map((side) => this.labelOf(side));
     const parent = this.names.get(`n${split.of}`) || this.inherited().get(`n${split.of}`);

@@ -3,7 +3,7 @@ import pytest
 
 from scrcl.pl import palette
 from scrcl.report.explorer.cuts import MOST_CLUSTERS, read_cuts
-from tests.clustering.planted import hand_made, random_tree
+from tests.clustering.planted import anchored, hand_made, random_tree
 from tests.report.unpacked import array
 
 
@@ -79,3 +79,10 @@ def test_a_split_is_told_with_its_sides_as_the_cut_numbers_them():
 def test_one_leaf_has_one_cut():
     cuts = read_cuts(hand_made([], [], [9]), np.zeros(9, dtype=int))
     assert (cuts["own"], len(cuts["cuts"])) == (1, 1)
+
+
+def test_it_is_told_whether_the_number_was_voted_on():
+    tree = random_tree(0)
+    found = [read_cuts(one, one.clusters(5).labels) for one in (tree, anchored(tree, found=5))]
+    assert [cuts["voted"] for cuts in found] == [False, True]
+    assert (found[1]["n_supported"], found[1]["own"]) == (5, 5)
