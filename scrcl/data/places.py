@@ -229,7 +229,7 @@ def _tables(adata: AnnData) -> Iterable[Any]:
     for names in _pairs(list(adata.obs)):
         frame = adata.obs[list(names)]
         if _is_visium_array(names, frame):
-            frame = frame.astype(float) * (1.0, _HEXAGONAL)
+            frame = frame.astype(float) * np.array([1.0, _HEXAGONAL])
         yield f"obs[{', '.join(map(repr, names))}]", frame.to_numpy()
 
 
