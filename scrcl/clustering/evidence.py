@@ -115,13 +115,13 @@ def split_evidence(
         curve; categories in the order of their shares on one side); .5 where a side has fewer than
         5 cells or a value is missing.
     """
-    merges, leaves = found.merges, found.leaves
-    n_leaves = len(merges) + 1
+    merges, n_leaves = found.merges, len(found.merges) + 1
+    cells = _cells_below(merges, found.leaves)
     below = _below(merges)
     counts = below @ found.sizes
     left, right = merges.T
     null = gaussian_null(seed=seed) if null is None else null
-    distance, mean, deviation = _distances(merges, leaves, counts, expression.components, null=null)
+    distance, mean, deviation = _distances(merges, cells, counts, expression.components, null=null)
     n_genes, genes = _telling_genes(found, below, counts, expression)
     excess = (distance - mean) / np.maximum(deviation, 1e-12)
     table = pd.DataFrame(
@@ -141,28 +141,24 @@ def split_evidence(
     )
     for name, values in expression.covariates.items():
         ranked = _shares_ranked if isinstance(values.dtype, pd.CategoricalDtype) else _values_ranked
-        table[f"{AREA}{name}"] = _areas(merges, leaves, counts, ranked(values))
+        table[f"{AREA}{name}"] = _areas(merges, cells, ranked(values))
     return table
 
 
 def _areas(
     merges: NDArray[np.intp],
-    leaves: NDArray[np.intp],
-    counts: NDArray[np.intp],
+    cells: list[NDArray[np.intp]],
     ranked: _Ranked,
 ) -> NDArray[np.float64]:
     """Area under the ROC curve of every split, (n_splits,).
 
     ``ranked`` gives numbers to some cells, of which so many belong to the left side, or ``None``.
     """
-    n_leaves = len(merges) + 1
-    order = np.argsort(leaves, kind="stable")
-    cells = list(np.split(order, np.searchsorted(leaves[order], np.arange(1, n_leaves))))
-    areas = np.full(n_leaves - 1, 0.5)
+    areas = np.full(len(merges), 0.5)
     for step, (left, right) in enumerate(merges):
-        cells.append(np.concatenate([cells[left], cells[right]]))
-        n_left, n_right = int(counts[left]), int(counts[right])
-        own = ranked(cells[-1], n_left) if min(n_left, n_right) >= _CELLS_FOR_AREA else None
+        n_left, n_right = len(cells[left]), len(cells[right])
+        node = cells[len(merges) + 1 + step]
+        own = ranked(node, n_left) if min(n_left, n_right) >= _CELLS_FOR_AREA else None
         if own is not None:
             ranks = rankdata(own)[:n_left]
             area = (ranks.sum() - n_left * (n_left + 1) / 2) / (n_left * n_right)
@@ -199,6 +195,16 @@ def _below(merges: NDArray[np.intp]) -> NDArray[np.intp]:
     return sums_below(merges, np.eye(len(merges) + 1, dtype=np.intp))
 
 
+def _cells_below(merges: NDArray[np.intp], leaves: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """Numbers of the cells below each node, those of its left side first."""
+    n_leaves = len(merges) + 1
+    order = np.argsort(leaves, kind="stable")
+    cells = list(np.split(order, np.searchsorted(leaves[order], np.arange(1, n_leaves))))
+    for left, right in merges:
+        cells.append(np.concatenate([cells[left], cells[right]]))
+    return cells
+
+
 def _mixing(
     merges: NDArray[np.intp],
     below: NDArray[np.intp],
@@ -221,7 +227,7 @@ def _mixing(
 
 def _distances(
     merges: NDArray[np.intp],
-    leaves: NDArray[np.intp],
+    cells: list[NDArray[np.intp]],
     counts: NDArray[np.intp],
     components: NDArray[np.floating],
     *,
@@ -232,11 +238,8 @@ def _distances(
     n_leaves, width = len(merges) + 1, points.shape[1]
     means = np.zeros((n_leaves, width))
     squares = np.zeros((n_leaves, width, width))  # sums of outer products
-    order = np.argsort(leaves, kind="stable")
-    bounds = np.searchsorted(leaves[order], np.arange(n_leaves + 1))
-    cells = [order[bounds[leaf] : bounds[leaf + 1]] for leaf in range(n_leaves)]
-    for leaf in range(n_leaves):
-        own = points[cells[leaf]]
+    for leaf, members in enumerate(cells[:n_leaves]):
+        own = points[members]
         means[leaf], squares[leaf] = own.sum(axis=0), own.T @ own
     means, squares = sums_below(merges, means), sums_below(merges, squares)
     scatter = squares - means[:, :, None] * means[:, None, :] / counts[:, None, None]
@@ -247,8 +250,7 @@ def _distances(
         within = (scatter[left] + scatter[right])[:n_used, :n_used]
         shift = (means[left] - means[right])[:n_used]
         found[0, step] = _distance(within, shift, *counts[[left, right]])
-        cells.append(np.concatenate([cells[left], cells[right]]))
-        found[1:, step] = null(cells[-1], width)
+        found[1:, step] = null(cells[n_leaves + step], width)
     return found[0], found[1], found[2]
 
 
