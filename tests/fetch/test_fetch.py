@@ -272,9 +272,10 @@ def test_download_needs_the_name_of_a_set(capsys):
     assert "download: got no data set, wanted --dataset NAME" in capsys.readouterr().err
 
 
-def test_download_of_what_needs_no_file_just_runs(monkeypatch):
+def test_download_of_what_needs_no_file_just_runs(tmp_path, monkeypatch):
     def stop(experiment: object) -> object:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("scrcl.experiment.run_experiment", stop)
-    assert main_sc(["--download", "--dataset", "pbmc68k_reduced"]) == 130
+    given = ("--dataset", "pbmc68k_reduced", "--out", str(tmp_path))
+    assert main_sc(["--download", *given]) == 130
