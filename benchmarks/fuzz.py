@@ -142,7 +142,10 @@ def run_case(number: int, seed: int, folder: Path, *, full: bool = True) -> Case
     case.code, case.said = told.code, " ".join(told.error.split())[:400]
     _judge(case, told, out, "run")
     if told.code == 0:
-        _judge_result(case, out, adata.n_obs)
+        # Symbols in the place of cells, and none in that of genes, are taken for a file with genes in
+        # rows, and that is said.
+        turned = recipe["cells"] == "symbols" and recipe["genes"] == "numbers"
+        _judge_result(case, out, adata.n_vars if turned else adata.n_obs)
         _go_on(case, rng, out, full=full)
     if _digest(path) != before:
         case.faults.append("the input was changed")

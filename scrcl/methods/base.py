@@ -196,6 +196,8 @@ class Method(Protocol):
     """Whether it cuts a tree, as deep as ``cluster.granularity`` says."""
     takes_rep: ClassVar[bool]
     """Whether it clusters an embedding that the user has (``data.use_rep``), too."""
+    graphs: ClassVar[tuple[str, ...]]
+    """What its cell graph can be of (``data.graph``)."""
     fitted: ClassVar[type[Fitted]]
     """What `fit` returns; a model file is read with it."""
 

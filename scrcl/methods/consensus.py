@@ -151,6 +151,7 @@ class Consensus:
     finds_k: ClassVar[bool] = True
     has_tree: ClassVar[bool] = True
     takes_rep: ClassVar[bool] = True
+    graphs: ClassVar[tuple[str, ...]] = ("expression", "spatial")
     fitted: ClassVar[type[Fitted]] = ConsensusClusters
 
     @staticmethod

@@ -186,6 +186,7 @@ class Domains:
     finds_k: ClassVar[bool] = True
     has_tree: ClassVar[bool] = True
     takes_rep: ClassVar[bool] = False
+    graphs: ClassVar[tuple[str, ...]] = ("spatial",)
     fitted: ClassVar[type[Fitted]] = DomainClusters
 
     @staticmethod

@@ -109,6 +109,7 @@ class PaperKMeans:
     finds_k: ClassVar[bool] = False
     has_tree: ClassVar[bool] = False
     takes_rep: ClassVar[bool] = False
+    graphs: ClassVar[tuple[str, ...]] = ("expression", "spatial")
     fitted: ClassVar[type[Fitted]] = KMeansClusters
 
     @staticmethod

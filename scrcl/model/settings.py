@@ -73,6 +73,12 @@ def check_config(config: Config) -> None:
             f"{fitting}, or --preset paper."
         )
         raise InputError(msg)
+    if config.data.graph not in get_method(name).graphs:
+        msg = (
+            f"data.graph: got {config.data.graph!r} with cluster.method {name!r}, wanted one of "
+            f"{list(get_method(name).graphs)}. Leave it out, or set cluster.method."
+        )
+        raise InputError(msg)
     if config.data.use_rep is not None and not get_method(name).takes_rep:
         fitting = [other for other in METHODS if get_method(other).takes_rep]
         msg = (

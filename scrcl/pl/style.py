@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ _FORMATS = ("png", "pdf", "svg")
 _LEGEND_ROW = 0.17  # inches
 _CHARACTER = 0.066  # inches, mean width at FONT
 _LONGEST = 80  # characters of a line
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -109,15 +111,21 @@ def _shorten_texts(fig: Figure) -> None:
     for axes in fig.axes:
         for axis in (axes.xaxis, axes.yaxis):
             labels = [label.get_text() for label in axis.get_ticklabels()]
-            if max(map(len, labels), default=0) > _LONGEST:
-                axis.set_ticks(axis.get_ticklocs(), [_short(label) for label in labels])
+            drawable = [_drawable(label) for label in labels]
+            if drawable != labels:
+                axis.set_ticks(axis.get_ticklocs(), drawable)
     for text in fig.findobj(Text):
         text.set_parse_math(False)
-        text.set_text("\n".join(map(_short, text.get_text().split("\n"))))
+        text.set_text(_drawable(text.get_text()))
 
 
-def _short(line: str) -> str:
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}\N{HORIZONTAL ELLIPSIS}"
+def _drawable(text: str) -> str:
+    """Cut long lines; what no font has a sign for, such as a tab in a name, gets the one for that."""
+    lines = [_CONTROL.sub("\N{REPLACEMENT CHARACTER}", line) for line in text.split("\n")]
+    return "\n".join(
+        line if len(line) <= _LONGEST else f"{line[:_LONGEST]}\N{HORIZONTAL ELLIPSIS}"
+        for line in lines
+    )
 
 
 def numbered(names: Sequence[str]) -> tuple[list[str], list[str]]:

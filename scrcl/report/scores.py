@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from scrcl._text import counted
 from scrcl.report.table import Cell, Table, mark, number
 from scrcl.results import TITLES
 
@@ -27,6 +28,9 @@ def choice_of_k(run: RunFolder, seed: int) -> tuple[str, Table | None]:
         return f"{given}; the run ended with {n_clusters}.", None
     criterion = str(result.curve.columns[1])
     curve = result.curve.dropna(subset=[criterion])
+    if curve.empty:
+        found = counted(n_clusters, "clusters")
+        return f"{found}: the cells are too much alike to try other numbers.", None
     best = curve.sort_values(criterion, ascending=False, kind="stable").head(_N_CANDIDATES)
     rows = [
         [

@@ -165,3 +165,9 @@ def test_views_are_written_only_when_asked_for() -> None:
     assert adata.obsm["X_scrcl"].shape[1] <= 50
     scrcl.cluster(adata, 3, config=small(n_hidden=32), keep_views=True)
     assert adata.obsm["X_scrcl_views"].shape == (45, 64)
+
+
+def test_domains_need_the_graph_of_the_places() -> None:
+    with pytest.raises(InputError, match=r"data.graph: got 'expression' with .* 'domains'"):
+        ScRCL(task="st", graph="expression").fit(cells(20))
+    assert ScRCL("paper", 3, task="st", graph="expression").config.data.graph == "expression"

@@ -128,3 +128,16 @@ def test_names_too_long_for_a_figure_are_cut_and_dollars_are_no_formula(tmp_path
     assert f"{'x' * 80}\N{HORIZONTAL ELLIPSIS}" in drawn
     assert "x" * 81 not in drawn
     assert "$\\nonsense$" in drawn
+
+
+def test_signs_that_no_font_has_are_replaced(tmp_path):
+    fig = style.new_figure(2, 2)
+    axes = fig.subplots()
+    axes.set_title("a\tname\rof\x7fa gene\nand more")
+    axes.set_xticks([0, 1], ["tab\there", "plain"])
+    save(fig, tmp_path / "figure.svg")  # a warning is an error in tests
+    text = (tmp_path / "figure.svg").read_text("utf-8")
+    assert all(
+        part in text
+        for part in ("a\ufffdname\ufffdof\ufffda gene", "and more", "tab\ufffdhere", "plain")
+    )

@@ -283,3 +283,11 @@ def test_a_run_that_was_cut_off_after_its_results_is_called_unfinished(
     path.write_text(re.sub(r'"finished": ".*"', '"finished": null', path.read_text()))
 
     assert "not finished: --resume goes on" in page().text
+
+
+def test_cells_too_much_alike_for_other_numbers_have_none(
+    run: Path, page: Callable[[], Page]
+) -> None:
+    (run / "seed_0" / "n_clusters.csv").write_text("n_clusters,criterion\n")
+
+    assert "too much alike to try other numbers" in page().text
