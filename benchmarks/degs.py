@@ -145,8 +145,9 @@ def main() -> None:
     parser.add_argument("--work", nargs="*", choices=list(_DO), default=list(_DO))
     parser.add_argument("--real", type=Path, nargs="*", default=[])
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=Path("degs.csv"))
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks/degs.csv"))
     args = parser.parse_args()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     limit_threads(args.threads)
     rows = []
     for n_obs in args.cells:

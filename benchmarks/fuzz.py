@@ -294,8 +294,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("fuzz.csv"))
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks/fuzz.csv"))
     args = parser.parse_args(argv)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     done = pd.read_csv(args.out, keep_default_na=False) if args.out.exists() else pd.DataFrame()
     numbers = set(done["case"]) if len(done) else set()
     for number in range(args.first, args.first + args.cases):

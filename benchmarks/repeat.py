@@ -161,9 +161,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("files", nargs="*", default=["simulated"])
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS))
     parser.add_argument("--python", help="another interpreter that has what scrcl needs")
-    parser.add_argument("--out", type=Path, default=Path("repeat.csv"))
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks/repeat.csv"))
     parser.add_argument("--work", type=json.loads, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     if args.work:
         work(args.work)
         return 0

@@ -12,7 +12,7 @@ from scipy.special import ndtr, stdtr
 from scipy.stats import false_discovery_control, rankdata
 
 from scrcl.clustering.consensus import Consensus, sums_below
-from scrcl.clustering.tree import AREA
+from scrcl.clustering.tree import AREA, DEPTHS
 
 # A gene tells two sides apart if all of this holds.
 MIN_LOG2_FOLD = 1.0
@@ -31,8 +31,12 @@ ERROR_RATE = 0.05
 """Chance of believing any split of data without structure, shared out over the tree by cells."""
 
 _CELLS_FOR_AREA = 5
+_LIKE = 8
+"""Cells next in value that are asked for a cell's side."""
+_CELLS_PER_CLASS, _MOST_CLASSES = 20, 10
+"""Cells of like depth go together: so many at least, in so many classes at most."""
 
-_Ranked: TypeAlias = Callable[[NDArray[np.intp], int], NDArray[np.floating] | None]
+_Ranked: TypeAlias = Callable[[NDArray[np.intp], int], list[NDArray[np.floating]]]
 NullOfNode: TypeAlias = Callable[[NDArray[np.intp], int], tuple[float, float]]
 """From the cells of a node and a number of components to mean and deviation of the distance of its
 halves where there is nothing to be found."""
@@ -98,7 +102,9 @@ def split_evidence(
         How often partitions put cells of different sides together, relative to cells of the same
         side: 0 to 1, and independent of how fine the partitions are.
     ``distance``
-        Mahalanobis distance of the sides' means in the components, corrected for its bias.
+        Mahalanobis distance of the sides' means in the components, corrected for its bias; or that
+        among cells of like depth (ten classes of their counts or, if these are not known, of their
+        number of genes), if it is less: what is left of the distance where depth is no difference.
     ``null_distance``
         The same for two halves (by 2-means) of a Gaussian with the node's size, on average: what
         clustering finds where nothing is to be found. The distance does not depend on the
@@ -112,8 +118,10 @@ def split_evidence(
         by effect size: ``+`` higher on the left side, ``-`` on the right.
     ``auc_...``
         For each covariate: how well it alone tells the sides apart, .5 to 1 (area under the ROC
-        curve; categories in the order of their shares on one side); .5 where a side has fewer than
-        5 cells or a value is missing.
+        curve; categories in the order of their shares on one side, numbers in their own order or
+        in that of the share among the 8 cells next in value, whichever tells more: one side may lie
+        between two parts of the other); .5 where a side has fewer than 5 cells or a value is
+        missing.
     """
     merges, n_leaves = found.merges, len(found.merges) + 1
     cells = _cells_below(merges, found.leaves)
@@ -122,6 +130,10 @@ def split_evidence(
     left, right = merges.T
     null = gaussian_null(seed=seed) if null is None else null
     distance, mean, deviation = _distances(merges, cells, counts, expression.components, null=null)
+    depth = next((name for name in DEPTHS if name in expression.covariates), None)
+    if depth is not None:
+        known = expression.covariates[depth].to_numpy(np.float64)
+        distance = np.minimum(distance, _of_like(merges, cells, expression.components, known))
     n_genes, genes = _telling_genes(found, below, counts, expression)
     excess = (distance - mean) / np.maximum(deviation, 1e-12)
     table = pd.DataFrame(
@@ -152,40 +164,62 @@ def _areas(
 ) -> NDArray[np.float64]:
     """Area under the ROC curve of every split, (n_splits,).
 
-    ``ranked`` gives numbers to some cells, of which so many belong to the left side, or ``None``.
+    ``ranked`` gives numbers to some cells, of which so many belong to the left side, in one or more
+    ways; the best one counts.
     """
     areas = np.full(len(merges), 0.5)
     for step, (left, right) in enumerate(merges):
         n_left, n_right = len(cells[left]), len(cells[right])
         node = cells[len(merges) + 1 + step]
-        own = ranked(node, n_left) if min(n_left, n_right) >= _CELLS_FOR_AREA else None
-        if own is not None:
-            ranks = rankdata(own)[:n_left]
-            area = (ranks.sum() - n_left * (n_left + 1) / 2) / (n_left * n_right)
-            areas[step] = max(area, 1.0 - area)
+        if min(n_left, n_right) >= _CELLS_FOR_AREA:
+            areas[step] = max(0.5, *(_area(own, n_left) for own in ranked(node, n_left)))
     return areas
 
 
+def _area(values: NDArray[np.floating], n_left: int) -> float:
+    """Area under the ROC curve of values, those of the left side first."""
+    ranks = rankdata(values)[:n_left]
+    area = (ranks.sum() - n_left * (n_left + 1) / 2) / (n_left * (len(values) - n_left))
+    return float(area)
+
+
 def _values_ranked(values: "pd.Series[float]") -> _Ranked:
-    """Rank by a number, unless some cell has none."""
+    """Rank by a number, and by the side of the cells next to it, unless some cell has none."""
     numbers = values.to_numpy(np.float64)
 
-    def rank(cells: NDArray[np.intp], _: int) -> NDArray[np.floating] | None:
+    def rank(cells: NDArray[np.intp], n_left: int) -> list[NDArray[np.floating]]:
         own = numbers[cells]
-        return own if np.isfinite(own).all() else None
+        if not np.isfinite(own).all():
+            return [np.zeros(len(own))]
+        return [own, -own, _share_nearby(own, n_left)]
 
     return rank
+
+
+def _share_nearby(values: NDArray[np.floating], n_left: int) -> NDArray[np.float64]:
+    """Share of the left side among the cells next in value, four below and four above, (n_cells,).
+
+    A cell has no say in its own: without a relation the share tells nothing. Cells of one value
+    have one share, in whatever order they come.
+    """
+    _, of_value, n_same = np.unique(values, return_inverse=True, return_counts=True)
+    on_left = (np.bincount(of_value[:n_left], minlength=len(n_same)) / n_same)[np.sort(of_value)]
+    sums = np.concatenate([[0.0], np.cumsum(on_left)])
+    place, half = np.arange(len(values)), _LIKE // 2
+    first, last = (place - half).clip(0), (place + half + 1).clip(None, len(values))
+    share = (sums[last] - sums[first] - on_left) / (last - first - 1)
+    return np.asarray((np.bincount(np.sort(of_value), share) / n_same)[of_value])
 
 
 def _shares_ranked(values: "pd.Series[Any]") -> _Ranked:
     """Rank categories by the share of their cells on the left side; all missing ones are one."""
     codes = values.cat.codes.to_numpy(np.intp) + 1
 
-    def rank(cells: NDArray[np.intp], n_left: int) -> NDArray[np.float64]:
+    def rank(cells: NDArray[np.intp], n_left: int) -> list[NDArray[np.floating]]:
         own = codes[cells]
         n_all = np.bincount(own)
         share = np.bincount(own[:n_left], minlength=len(n_all)) / n_all.clip(1)
-        return np.asarray(share[own])
+        return [share[own]]
 
     return rank
 
@@ -249,7 +283,7 @@ def _distances(
         n_used = n_axes(int(counts[left] + counts[right]), width)
         within = (scatter[left] + scatter[right])[:n_used, :n_used]
         shift = (means[left] - means[right])[:n_used]
-        found[0, step] = _distance(within, shift, *counts[[left, right]])
+        found[0, step] = _distance(within, shift, *_freedom_and_weight(*counts[[left, right]]))
         found[1:, step] = null(cells[n_leaves + step], width)
     return found[0], found[1], found[2]
 
@@ -273,11 +307,57 @@ def n_axes(n_obs: int, width: int) -> int:
     return max(1, min(width, n_obs // _CELLS_PER_COMPONENT))
 
 
+def _of_like(
+    merges: NDArray[np.intp],
+    cells: list[NDArray[np.intp]],
+    components: NDArray[np.floating],
+    values: NDArray[np.floating],
+) -> NDArray[np.float64]:
+    """Distance of each split among cells of like value, infinite where some cell has none."""
+    points = np.asarray(components[:, :N_COMPONENTS], dtype=np.float64)
+    found = np.full(len(merges), np.inf)
+    for step, (left, _) in enumerate(merges):
+        node = cells[len(merges) + 1 + step]
+        n_classes = min(len(node) // _CELLS_PER_CLASS, _MOST_CLASSES)
+        if n_classes > 1 and np.isfinite(values[node]).all():
+            classes = (rankdata(values[node]) - 0.5) * n_classes // len(node)
+            own = points[node, : n_axes(len(node), points.shape[1])]
+            of_class = np.unique(classes, return_inverse=True)[1]  # equal values share one
+            found[step] = _distance_within(own, len(cells[left]), of_class)
+    return found
+
+
+def _distance_within(
+    points: NDArray[np.float64], n_left: int, classes: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Distance of the first points from the others by what they differ in within classes.
+
+    The shift between the sides is the one that, with a mean for every class, fits the points best.
+    """
+    member = np.eye(classes.max() + 1)[classes]
+    table = np.column_stack([np.arange(len(points)) < n_left, points])
+    table -= member @ ((member.T @ table) / member.sum(axis=0)[:, None])
+    side, centred = table[:, 0], table[:, 1:]
+    weight = side @ side
+    if weight < 1e-9:  # the classes are the sides
+        return np.zeros(())
+    shift = side @ centred / weight
+    within = centred.T @ centred - weight * np.outer(shift, shift)
+    return _distance(within, shift, len(points) - member.shape[1] - 1, weight)
+
+
+def _freedom_and_weight(
+    n_left: NDArray[np.integer] | int, n_right: NDArray[np.integer] | int
+) -> tuple[NDArray[np.integer] | int, NDArray[np.floating] | float]:
+    """Degrees of freedom within two sides, and the weight of the difference of their means."""
+    return n_left + n_right - 2, n_left * n_right / (n_left + n_right)
+
+
 def _distance(
     within: NDArray[np.float64],
     shift: NDArray[np.float64],
-    n_left: NDArray[np.integer] | int,
-    n_right: NDArray[np.integer] | int,
+    freedom: NDArray[np.integer] | int,
+    weight: NDArray[np.floating] | float,
 ) -> NDArray[np.float64]:
     """Mahalanobis distance of two means, less what sampling alone adds to it on average.
 
@@ -287,16 +367,18 @@ def _distance(
         Scatter within the sides, (..., width, width).
     shift
         Difference of their means, (..., width).
-    n_left, n_right
-        Cells on the sides, (...).
+    freedom
+        Degrees of freedom of the scatter, (...).
+    weight
+        Covariance within the sides over that of the difference, (...).
     """
-    width, n_obs = shift.shape[-1], n_left + n_right
-    covariance = within / np.maximum(n_obs - 2, 1)[..., None, None]
+    width = shift.shape[-1]
+    covariance = within / np.maximum(freedom, 1)[..., None, None]
     floor = 1e-3 * np.trace(covariance, axis1=-2, axis2=-1) / width + 1e-12
     covariance = covariance + floor[..., None, None] * np.eye(width)
     squared = (shift * np.linalg.solve(covariance, shift[..., None])[..., 0]).sum(axis=-1)
-    squared *= np.maximum(n_obs - width - 3, 1) / np.maximum(n_obs - 2, 1)
-    return np.asarray(np.sqrt(np.maximum(squared - width * n_obs / (n_left * n_right), 0.0)))
+    squared *= np.maximum(freedom - width - 1, 1) / np.maximum(freedom, 1)
+    return np.asarray(np.sqrt(np.maximum(squared - width / weight, 0.0)))
 
 
 def _null_distance(n_obs: int, width: int, *, seed: int) -> tuple[float, float]:
@@ -332,7 +414,8 @@ def halves_apart(points: NDArray[np.float64]) -> NDArray[np.float64]:
     centred = points - np.where(side[..., None], first[:, None], second[:, None])
     within = np.swapaxes(centred, 1, 2) @ centred
     n_first = n_first.clip(1, max(n_obs - 1, 1))
-    apart = _distance(within, first - second, n_first, np.maximum(n_obs - n_first, 1))
+    freedom, weight = _freedom_and_weight(n_first, np.maximum(n_obs - n_first, 1))
+    apart = _distance(within, first - second, freedom, weight)
     return np.where(in_halves, apart, 0.0)
 
 

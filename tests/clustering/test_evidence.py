@@ -6,7 +6,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import roc_auc_score
 
 from scrcl.clustering.consensus import consensus
-from scrcl.clustering.evidence import split_evidence
+from scrcl.clustering.evidence import _distance_within, split_evidence
 from tests.clustering.planted import expression
 
 SIZES = [120, 80, 60]
@@ -24,7 +24,7 @@ def cells():
         labels = truth.copy()
         labels[rng.choice(n_obs, n_wrong, replace=False)] = rng.integers(0, 3, n_wrong)
         members.append(labels)
-    measured = {"n_counts": rng.normal(size=n_obs) + truth, "unknown": np.full(n_obs, np.nan)}
+    measured = {"told": rng.normal(size=n_obs) + truth, "unknown": np.full(n_obs, np.nan)}
     given = expression(truth, components=points, covariates=measured)
     found = consensus(members, seed=0)
     return members, found, given, split_evidence(found, given, seed=0)
@@ -147,16 +147,76 @@ def test_level_is_shared_out_by_cells(cells):
 
 def test_area_is_sklearns_whichever_side_is_higher(cells):
     _, found, given, splits = cells
-    values = given.covariates["n_counts"].to_numpy()
+    values = given.covariates["told"].to_numpy()
     for node in splits.index:
         left, right = sides(found, node)
         if min(left.sum(), right.sum()) < 5:
-            assert splits.loc[node, "auc_n_counts"] == 0.5
+            assert splits.loc[node, "auc_told"] == 0.5
             continue
         both = left | right
         area = roc_auc_score(left[both], values[both])
-        assert splits.loc[node, "auc_n_counts"] == pytest.approx(max(area, 1 - area))
+        order = np.flatnonzero(both)[values[both].argsort()]
+        near = [np.delete(order[max(i - 4, 0) : i + 5], min(i, 4)) for i in range(len(order))]
+        nearby = roc_auc_score(left[order], [left[own].mean() for own in near])
+        wanted = max(area, 1 - area, nearby)
+        assert splits.loc[node, "auc_told"] == pytest.approx(wanted)
     assert (splits["auc_unknown"] == 0.5).all()
+
+
+def halves(values):
+    """Two groups of 100 cells, and a covariate."""
+    truth = np.repeat([0, 1], 100)
+    members = [truth, truth, truth]
+    points, told = np.zeros((200, 2)), np.asarray(values, dtype=float)
+    given = expression(truth, components=points, covariates={"n_counts": told})
+    found = consensus(members, seed=0)
+    return split_evidence(found, given, seed=0).iloc[-1]
+
+
+def test_a_side_between_two_parts_of_the_other_is_told_by_the_covariate():
+    low, high = np.linspace(1, 2, 50), np.linspace(8, 9, 50)
+    between = np.linspace(4, 5, 100)
+    assert halves([*low, *high, *between])["auc_n_counts"] > 0.99
+    drawn = np.random.default_rng(0).permutation(200)
+    assert halves(drawn)["auc_n_counts"] < 0.6
+    assert halves(np.ones(200))["auc_n_counts"] == 0.5
+    assert halves(drawn % 3)["auc_n_counts"] < 0.6
+
+
+def test_distance_is_the_one_among_cells_of_like_depth_if_that_is_less():
+    rng = np.random.default_rng(0)
+    truth = np.repeat([0, 1], 300)
+    depth = rng.normal(size=600) + 1.5 * truth
+    found = consensus([truth] * 3, seed=0)
+
+    def distance(points, **covariates):
+        given = expression(truth, components=points, covariates=covariates)
+        return split_evidence(found, given, seed=0)["distance"].iloc[-1]
+
+    noise = rng.normal(size=(600, 4))
+    # What follows the depth alone seems to be a difference of the sides.
+    by_depth = noise + 2 * depth[:, None] * np.eye(4)[0]
+    assert distance(by_depth) > 1.2
+    assert distance(by_depth, n_counts=depth) < 0.5
+    own = noise + 5 * truth[:, None] * np.eye(4)[0]
+    assert distance(own, n_counts=depth) == pytest.approx(5, abs=0.6)
+    assert distance(own, n_counts=np.full(600, np.nan)) == distance(own)
+    assert distance(own, n_counts=np.ones(600)) == pytest.approx(distance(own))
+    assert distance(by_depth, n_genes=depth) < 0.5  # where counts are not known
+
+
+def test_the_shift_within_classes_is_that_of_least_squares():
+    rng = np.random.default_rng(0)
+    side, classes = np.arange(90) < 40, rng.integers(0, 3, 90)
+    points = rng.normal(size=(90, 2)) + side[:, None] * [3, 1] + classes[:, None]
+    design = np.column_stack([side, np.eye(3)[classes]])
+    best, _, _, _ = np.linalg.lstsq(design, points)
+    left = points - design @ best
+    covariance = left.T @ left / (90 - 4)
+    covariance += 1e-3 * np.trace(covariance) / 2 * np.eye(2)
+    squared = best[0] @ np.linalg.solve(covariance, best[0]) * (86 - 3) / 86
+    bias = 2 * np.linalg.inv(design.T @ design)[0, 0]
+    assert _distance_within(points, 40, classes) == pytest.approx(np.sqrt(squared - bias))
 
 
 def test_same_seed_gives_the_same_bits(cells):
