@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +20,12 @@ from scrcl._validate import check_one_of, check_positive
 from scrcl.pl.colors import MISSING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
 
 FONT = 8.0  # points, for everything but titles
 RASTERIZE_FROM = 20_000  # points; more would make a vector file slow to open
@@ -31,6 +36,7 @@ _FORMATS = ("png", "pdf", "svg")
 _LEGEND_ROW = 0.17  # inches
 _CHARACTER = 0.066  # inches, mean width at FONT
 _LONGEST = 80  # characters of a line
+_MISSING_SIGN = r"Glyph (\d+) .* missing from font"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -92,7 +98,7 @@ def save(fig: Figure, path: str | Path, *, dpi: int = 300) -> Path:
     stamp = {"pdf": "CreationDate", "svg": "Date"}.get(kind)
     _shorten_texts(fig)
     try:
-        with mpl.rc_context(settings):
+        with mpl.rc_context(settings), _missing_signs(target.name):
             fig.savefig(
                 part,
                 format=kind,
@@ -104,6 +110,29 @@ def save(fig: Figure, path: str | Path, *, dpi: int = 300) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return target
+
+
+@contextmanager
+def _missing_signs(name: str) -> Iterator[None]:
+    """Say once which signs the font lacks; they are drawn as boxes."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.filterwarnings("always", _MISSING_SIGN, UserWarning)
+        yield
+    signs = ""
+    for warning in told:
+        found = re.match(_MISSING_SIGN, str(warning.message))
+        if found is None:
+            warnings.showwarning(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+        elif (sign := chr(int(found[1]))) not in signs:
+            signs += sign
+    if signs:
+        log.warning(
+            "%s: the font has no sign for %s; name one that has: matplotlib.rcParams['font.family']",
+            name,
+            " ".join(signs),
+        )
 
 
 def _shorten_texts(fig: Figure) -> None:

@@ -1,5 +1,7 @@
 """Saving, legends and labels."""
 
+import warnings
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -141,3 +143,16 @@ def test_signs_that_no_font_has_are_replaced(tmp_path):
         part in text
         for part in ("a\ufffdname\ufffdof\ufffda gene", "and more", "tab\ufffdhere", "plain")
     )
+
+
+def test_signs_that_the_font_lacks_are_said_once(tmp_path, caplog):
+    fig = style.new_figure(2, 2)
+    fig.subplots().set(title="細胞 細", xlabel="胞")
+    save(fig, tmp_path / "figure.png")  # a warning is an error in tests
+    (message,) = caplog.messages
+    assert "figure.png: the font has no sign for 細 胞" in message or "胞 細" in message
+
+
+def test_other_warnings_of_a_figure_stay():
+    with pytest.warns(UserWarning, match="another one"), style._missing_signs("figure.png"):
+        warnings.warn("another one", stacklevel=1)
