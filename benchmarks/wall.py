@@ -162,7 +162,9 @@ def measure(
     """
     limit_threads(threads)
     kept = {"NUMBA_CACHE_DIR": "numba", "PYTHONPYCACHEPREFIX": "python", "MPLCONFIGDIR": "mpl"}
-    environment = os.environ | {name: str(caches / folder) for name, folder in kept.items()}
+    # Python writes its cache, whatever the shell says: warm is what a user has.
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment = own | {name: str(caches / folder) for name, folder in kept.items()}
     with tempfile.TemporaryDirectory() as folder, _busy(busy):
         watch = Stopwatch()
         command = [sys.executable, "-c", _CHILD, what, str(file), folder]
