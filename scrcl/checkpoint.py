@@ -78,7 +78,14 @@ class Checkpoint:
         return time.monotonic() - self._last >= self.every_s
 
     def save(self, identity: str, state: dict[str, Any]) -> None:
-        """Replace the file."""
+        """Replace the file.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; the old one is still there.
+        """
+        self._last = time.monotonic()
         part = self.path.with_name(f".{self.path.name}.part")
         try:
             with part.open("wb") as file:
@@ -86,9 +93,12 @@ class Checkpoint:
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(self.path)
+        except RuntimeError as error:  # torch puts its own in the place of the system's
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from error
+            raise
         finally:
             part.unlink(missing_ok=True)
-        self._last = time.monotonic()
 
 
 def identify(*parts: object) -> str:

@@ -1,6 +1,7 @@
 """Training: Adam on the three losses, all cells at a time or some. Sees no labels."""
 
 import copy
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from scrcl.nn.minibatch import SparseInputs
 from scrcl.nn.network import ScRCLNet, Views
 from scrcl.nn.pairwise import compare
 from scrcl.seed import isolated, random_state, seeded, set_random_state
+
+log = logging.getLogger(__name__)
 
 EpochHook: TypeAlias = Callable[[int, Views], None]
 
@@ -382,6 +385,7 @@ class _Saver:
         self.checkpoint = checkpoint
         self.identity = identity
         self.watcher = watcher
+        self.refused = False
 
     def resume(self, trainer: Trainer, best: _Best | None) -> None:
         """Put the trainer where the checkpoint left it, if there is one."""
@@ -405,7 +409,10 @@ class _Saver:
         set_random_state(state["random"], device)
 
     def offer(self, trainer: Trainer, best: _Best | None) -> None:
-        """Save the trainer as it is if it is time to; of several processes, the first does."""
+        """Save the trainer as it is if it is time to; of several processes, the first does.
+
+        A training is worth more than its checkpoint: one that cannot be written is said, once.
+        """
         processes = trainer.batches.processes
         if not self.checkpoint.due() or (processes is not None and processes.rank > 0):
             return
@@ -417,7 +424,16 @@ class _Saver:
             "watcher": None if self.watcher is None else self.watcher.state_dict(),
             "random": random_state(trainer.batches.device),
         }
-        self.checkpoint.save(self.identity, state)
+        try:
+            self.checkpoint.save(self.identity, state)
+        except OSError as error:
+            if not self.refused:
+                log.warning(
+                    "checkpoint: %s cannot be written (%s); training goes on without",
+                    self.checkpoint.path,
+                    error.strerror or error,
+                )
+            self.refused = True
 
 
 def _fingerprint(inputs: Inputs | SparseInputs) -> tuple[Any, ...]:

@@ -1,5 +1,6 @@
 import dataclasses
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -252,6 +253,25 @@ def test_a_checkpoint_of_another_training_is_refused(inputs, tmp_path, change):
     with pytest.raises(InputError, match="of another training"):
         run(*other, seed=seed, checkpoint=saved)
     assert saved.path.read_bytes() == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_costs_the_checkpoint_and_not_the_training(inputs, tmp_path, caplog):
+    whole = run(inputs)
+    saved = Checkpoint(path=tmp_path / "seed.ckpt", every_s=0)
+    part = tmp_path / ".seed.ckpt.part"
+    part.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        saved.save("identity", {"weights": torch.zeros(1000, 1000)})
+    assert list(tmp_path.iterdir()) == []
+
+    def full(_: object, *__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoint, "save", full)
+        assert_same(run(inputs, checkpoint=saved).views, whole.views)
+    assert [message.split(" ")[0] for message in caplog.messages] == ["checkpoint:"]
 
 
 def test_a_checkpoint_cannot_run_code(inputs, tmp_path):

@@ -51,7 +51,10 @@ def write_model(path: Path, info: Mapping[str, Any], arrays: Arrays, *, overwrit
         msg = f"save: got {path}, where {what} is, wanted a new path. {hint}"
         raise InputError(msg)
     with atomic_folder(path, replace=overwrite) as part:
-        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, part / TENSORS)
+        try:
+            save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, part / TENSORS)
+        except SafetensorError as error:  # arrays are checked: what is left is the system's refusal
+            raise OSError(str(error)) from error
         write_json(part / JSON, {"format": "scrcl-model", "version": FORMAT, **info})
 
 

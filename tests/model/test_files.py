@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from scrcl import InputError, ScRCL
@@ -79,6 +80,19 @@ def test_a_save_that_fails_leaves_the_old_model(
 
     assert (saved / "model.safetensors").read_bytes() == before
     assert sorted(path.name for path in saved.parent.iterdir()) == ["model"]
+
+
+def test_a_full_disk_is_no_fault_of_ours(
+    tmp_path: Path, consensus: ScRCL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        msg = "Error while serializing: I/O error: No space left on device (os error 28)"
+        raise SafetensorError(msg)
+
+    monkeypatch.setattr("scrcl.model.files.save_file", full)
+    with pytest.raises(InputError, match=r"cannot write .*No space left"):
+        consensus.save(tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.json"])
