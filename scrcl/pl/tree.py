@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
-from matplotlib.textpath import TextPath
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
 
 from scrcl.clustering import named_parents
@@ -233,7 +234,10 @@ def _cut(text: str) -> str:
 
 def _width(text: str) -> float:
     """Width in points; a dollar is no formula."""
-    return float(TextPath((0, 0), text.replace("$", "S"), size=FONT).get_extents().width)
+    width, *_ = text_to_path.get_text_width_height_descent(
+        text, FontProperties(size=FONT), ismath=False
+    )
+    return width
 
 
 def _write(ax: Axes, y: float, text: str, *, bold: bool = False) -> None:
