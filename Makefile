@@ -14,17 +14,20 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 export MPLBACKEND := Agg
+# Else every process that is started compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 demo: .venv/.run
 	$(BIN)/python runSC.py --overwrite
 	@echo "Results and figures: results/SC/pbmc68k_reduced/"
 
-# In two processes with one thread each; tests that need the same compiled code share a process.
+# In two processes with one thread each. Each begins with one half of the modules and takes over what
+# the other one has left, so that what the tests of a module share is mostly made once.
 test: export OMP_NUM_THREADS ?= 1
 # Numba would take its number from the former each time, and refuses another once it runs.
 test: export NUMBA_NUM_THREADS ?= 1
 test: .venv/.dev
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 lint: .venv/.dev
 	$(BIN)/python -m ruff format --check .

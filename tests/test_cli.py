@@ -30,7 +30,7 @@ def script(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProc
 def bare(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[str, str]]:
-    """Runs a script from another folder, here: a process of its own would compile UMAP anew."""
+    """Runs a script from another folder, here: a process of its own would import everything anew."""
     monkeypatch.chdir(tmp_path)
 
     def run(name: str, *arguments: object) -> tuple[str, str]:
@@ -48,7 +48,6 @@ def bare(
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.xdist_group("umap")  # which is compiled once in a process
 def test_bare_scripts_run_from_data_to_markers(
     bare: Callable[..., tuple[str, str]], tmp_path: Path
 ) -> None:
@@ -73,7 +72,6 @@ def test_bare_scripts_run_from_data_to_markers(
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.xdist_group("umap")
 def test_a_bare_tissue_run_says_that_the_tissue_is_simulated(
     bare: Callable[..., tuple[str, str]], tmp_path: Path
 ) -> None:

@@ -42,10 +42,17 @@ def take_part(rank, size, address, folder):
     dist.destroy_process_group()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _imported_once():
+    """Fork all processes from one that has imported this module, and nothing else."""
+    mp.get_context("forkserver").set_forkserver_preload([__name__])
+
+
 @pytest.mark.parametrize("size", [2, 3])
 def test_processes_together_find_what_one_finds_alone(tmp_path, size):
     alone = trained("min_loss")
-    mp.spawn(take_part, (size, tmp_path / "meeting", tmp_path), nprocs=size)
+    given = (size, tmp_path / "meeting", tmp_path)
+    mp.start_processes(take_part, given, nprocs=size, start_method="forkserver")
     for rank in range(size):
         found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         np.testing.assert_allclose(

@@ -13,8 +13,6 @@ from scrcl.experiment.figures import draw
 from scrcl.results import RunFolder, SeedResult, annotated
 from tests.running import Runner
 
-pytestmark = pytest.mark.xdist_group("umap")  # which is compiled once in a process
-
 
 @pytest.fixture
 def seed(adata_st: ad.AnnData) -> SeedResult:

@@ -49,7 +49,6 @@ def test_growth_is_the_exponent_between_sizes():
     assert list(scale.growth(table)[1:]) == pytest.approx([1.0, 2.0])
 
 
-@pytest.mark.xdist_group("umap")  # which is compiled once in a process
 def test_a_run_is_measured_by_stage(cells, tmp_path, capsys, monkeypatch):
     del cells  # written below the folder
     for place, name in scale.STAGES.values():

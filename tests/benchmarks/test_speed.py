@@ -13,6 +13,15 @@ from tests.nn import dense
 
 CPU = torch.device("cpu")
 WEIGHTS = {"hea": 1.0, "ndc": 10.0, "cvc": 2.0}
+# The process that measures, with small products and as few steps as there have to be.
+SHORT = """
+import json, sys
+
+from benchmarks import training_step
+
+training_step._MM_SIZE, training_step._ENOUGH_SECONDS = 256, 0.0
+print(json.dumps(training_step.measure(**json.loads(sys.argv[1]))))
+"""
 
 
 @pytest.fixture
@@ -84,6 +93,9 @@ def test_the_table_has_ratios_and_exponents():
 
 def test_all_sizes_are_measured_and_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(speed, "limit_threads", lambda _: None)
+    monkeypatch.setattr(speed, "STEP", tmp_path / "short.py")
+    monkeypatch.setenv("PYTHONPATH", str(speed.ROOT))
+    speed.STEP.write_text(SHORT)
     out = tmp_path / "new" / "speed.csv"
     arguments = ["--sizes", "80", "--preset", "default", "--threads", "1", "--out", str(out)]
     assert speed.main(arguments) == 0

@@ -16,8 +16,6 @@ from scrcl.pl.embedding import umap_layout
 from scrcl.pl.style import RASTERIZE_FROM
 from tests.pl.conftest import repeated
 
-pytestmark = pytest.mark.xdist_group("umap")  # which is compiled once in a process
-
 
 @pytest.fixture
 def coordinates(result) -> np.ndarray:
