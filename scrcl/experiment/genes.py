@@ -86,9 +86,15 @@ def marker_lists(asked: str | Path | None, data: Dataset) -> MarkerLists | None:
         msg = f"markers: got {str(asked)!r}, wanted one of {', '.join(SHIPPED)}, or a file that exists."
         raise InputError(msg)
     present, notes = present_markers(var.index, lists.genes, var[SYMBOL])
+    thin = frozenset(
+        kind for kind, genes in present.items() if len(genes) == 1 < len(lists.genes[kind])
+    )
+    if thin:
+        kinds = ", ".join(kind for kind in present if kind in thin)
+        notes.append(f"markers: one gene only of {kinds} is in the data, too few to name by")
     for note in notes:
         log.warning("%s", note)
-    return lists._replace(genes=present)
+    return lists._replace(genes=present, thin=thin)
 
 
 def suggest_names(
@@ -112,7 +118,9 @@ def suggest_names(
         return None
     clusters = run.load_clusters(seed)["cluster"].dropna().astype(int)
     expression = log_expression(data.without_labels()[clusters.index].copy())
-    table = name_clusters(expression, clusters.to_numpy(), lists.genes, parents=lists.parents)
+    table = name_clusters(
+        expression, clusters.to_numpy(), lists.genes, parents=lists.parents, thin=lists.thin
+    )
     table.insert(2, "with", sisters(run, seed, clusters, table["name"].tolist()))
     for row in table.to_dict("records"):
         log.info("cluster %(cluster)s: %(name)s (best: %(best)s, score %(score).2f)", row)

@@ -17,7 +17,7 @@ from scrcl._validate import InputError
 from scrcl.data.naming import Lookup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 UNCLEAR = "unclear"
 MIN_SUPPORT = 2 / 3
 """Share of a cluster's cells that must prefer the best type to the second best."""
+MIN_OF_HIGHEST = 1 / 2
+"""Least score for the best type, as a share of that of the cluster that has the highest."""
 _HEADERS = {"gene", "genes", "gene_symbol", "symbol", "marker", "markers"}
 
 
@@ -84,14 +86,20 @@ def name_clusters(
     lists: Mapping[str, Sequence[str]],
     *,
     parents: Mapping[str, str] | None = None,
+    thin: Collection[str] = (),
 ) -> pd.DataFrame:
     """Suggest a cell type for every cluster.
 
     A cell's score for a type is that of ``scanpy.tl.score_genes``: mean log expression of the
     type's genes above that of random genes as strong; a cluster's is the mean over its cells. The
-    best type is the suggestion. It is ``unclear`` if it does not score above 0 (its genes are no
-    stronger than random ones), or if fewer than two thirds of the cells score higher for it than
-    for the second best type: then the lists cannot tell the two apart in these cells.
+    best type is the suggestion. It is ``unclear``
+
+    - if it does not score above 0: its genes are no stronger than random ones;
+    - if fewer than two thirds of the cells score higher for it than for the second best type: the
+      lists cannot tell the two apart in these cells;
+    - if another cluster scores more than twice as high for it: these cells may have the genes of
+      their neighbours, in the same drop or under the same spot;
+    - if the type is one of ``thin``.
 
     If the best two are kinds of one type (``parents``), and two thirds of the cells score higher for
     the best of its kinds than for any other type, the suggestion is that type.
@@ -106,12 +114,16 @@ def name_clusters(
         Cell type to genes of the data, from :func:`present_markers`.
     parents
         Cell type to what it is a kind of, for those that are.
+    thin
+        Cell types of which the data have too few genes to name a cluster by them. They take part
+        all the same: a cluster that looks like one of them is not given another name.
 
     Returns
     -------
     One row a cluster: ``cluster``, ``name`` (the suggestion or ``unclear``), ``best``, ``score``,
-    ``second``, ``margin`` (score minus that of the second), ``support`` (share of the cells that
-    prefer the best to the second) and ``n_markers`` (genes of the best).
+    ``of_highest`` (score as a share of the highest that a cluster has for this type), ``second``,
+    ``margin`` (score minus that of the second), ``support`` (share of the cells that prefer the best
+    to the second) and ``n_markers`` (genes of the best).
 
     Raises
     ------
@@ -119,20 +131,24 @@ def name_clusters(
         If the lists leave no other gene to compare with.
     """
     scores = _scores(expression, lists)
+    of_clusters = scores.groupby(np.asarray(clusters)).mean()
+    highest = of_clusters.max()
     rows = []
-    for cluster in np.unique(clusters):
+    for cluster, means in of_clusters.iterrows():
         of_cells = scores[np.asarray(clusters) == cluster]
-        means = of_cells.mean().sort_values(ascending=False, kind="stable")
-        best, second = means.index[0], means.index[1] if len(means) > 1 else None
+        ranked = means.sort_values(ascending=False, kind="stable")
+        best, second = ranked.index[0], ranked.index[1] if len(ranked) > 1 else None
         margin = np.nan if second is None else means[best] - means[second]
         support = 1.0 if second is None else float((of_cells[best] > of_cells[second]).mean())
         name = best if support >= MIN_SUPPORT else _parent(of_cells, best, second, parents or {})
+        is_strong = means[best] > 0 and means[best] >= MIN_OF_HIGHEST * highest[best]
         rows.append(
             {
                 "cluster": str(cluster),
-                "name": name if means[best] > 0 else UNCLEAR,
+                "name": name if is_strong and best not in thin else UNCLEAR,
                 "best": best,
                 "score": means[best],
+                "of_highest": means[best] / highest[best] if highest[best] > 0 else np.nan,
                 "second": second,
                 "margin": margin,
                 "support": support,
@@ -167,8 +183,13 @@ def _scores(expression: ad.AnnData, lists: Mapping[str, Sequence[str]]) -> pd.Da
         raise InputError(msg)
     scores = {}
     for name, genes in lists.items():
-        sc.tl.score_genes(cells, list(genes), score_name="score", random_state=0)
-        scores[name] = cells.obs["score"].to_numpy(dtype=np.float64)
+        try:
+            sc.tl.score_genes(cells, list(genes), score_name="score", random_state=0)
+            scores[name] = cells.obs["score"].to_numpy(dtype=np.float64)
+        except RuntimeError:  # a panel so small that no other gene is as strong: all others, then
+            own = cells.var_names.isin(list(genes))
+            means = [np.asarray(cells.X[:, part].mean(axis=1)).ravel() for part in (own, ~own)]
+            scores[name] = means[0].astype(np.float64) - means[1]
     return pd.DataFrame(scores)
 
 

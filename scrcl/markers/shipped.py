@@ -26,11 +26,14 @@ class MarkerLists(NamedTuple):
         Cell type to what it is a kind of, where that has a name.
     species
         Whose genes these are.
+    thin
+        Cell types of which the data have one gene of several: too few to name a cluster by.
     """
 
     genes: dict[str, list[str]]
     parents: dict[str, str]
     species: str
+    thin: frozenset[str] = frozenset()
 
 
 def shipped_markers(name: str, names: Iterable[str]) -> MarkerLists:

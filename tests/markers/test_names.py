@@ -116,3 +116,37 @@ def test_genes_no_stronger_than_others_are_unclear_even_alone(adata_sc: ad.AnnDa
 def test_lists_that_name_all_genes_are_refused(adata_sc: ad.AnnData) -> None:
     with pytest.raises(InputError, match="Shorten the lists"):
         name_clusters(log_expression(adata_sc), CLUSTERS, {"all": list(adata_sc.var_names)})
+
+
+def test_genes_much_stronger_in_another_cluster_name_that_one_only() -> None:
+    groups = np.arange(60) % 3
+    X = np.ones((60, 30), dtype=np.float32)
+    X[groups == 0, :4] = 6  # the cells of the type
+    X[groups == 1, :4] = 2  # cells among them, with what these have lost
+    expression = ad.AnnData(X, var=pd.DataFrame(index=[f"gene{i}" for i in range(30)]))
+    lists = {"type": ["gene0", "gene1", "gene2", "gene3"], "other": ["gene20", "gene21"]}
+
+    table = name_clusters(expression, groups, lists)
+
+    assert list(table["name"]) == ["type", "unclear", "unclear"]
+    assert list(table["best"][:2]) == ["type", "type"]
+    assert table["support"][1] == 1
+    assert table["of_highest"][:2].tolist() == pytest.approx([1, 1 / 5], abs=0.01)
+
+
+def test_a_type_with_too_few_genes_takes_part_and_names_nothing(adata_sc: ad.AnnData) -> None:
+    table = name_clusters(log_expression(adata_sc), CLUSTERS, LISTS, thin={"type1"})
+
+    assert list(table["name"]) == ["type0", "unclear", "type2"]
+    assert list(table["best"]) == ["type0", "type1", "type2"]
+
+
+def test_clusters_of_a_small_panel_are_named_where_no_other_gene_is_as_strong(
+    adata_sc: ad.AnnData,
+) -> None:
+    panel = log_expression(adata_sc)[:, :24].copy()  # a gene in each bin of scanpy's score
+
+    lists = {kind: genes[:4] for kind, genes in LISTS.items()}
+    table = name_clusters(panel, CLUSTERS, lists)
+
+    assert list(table["name"]) == ["type0", "type1", "type2"]

@@ -52,6 +52,20 @@ def test_a_word_that_is_no_list_and_no_file_is_refused_with_the_names() -> None:
         marker_lists("absent.csv", data)
 
 
+def test_one_gene_of_several_is_too_few_to_name_by_and_that_is_said(tmp_path, caplog) -> None:
+    cells = simulated_cells(n_obs=20, n_genes=30, n_types=2)
+    data = Dataset(adata=cells, labels=None, slice_key=None)
+    one, two = cells.var_names[:2]
+    path = tmp_path / "lists.csv"
+    path.write_text(f"lone,{one}\nrest,{one}\nrest,ABSENT\nboth,{one}\nboth,{two}\n")
+
+    lists = marker_lists(path, data)
+
+    assert lists is not None
+    assert lists.thin == {"rest"}  # who lists one gene means it
+    assert "one gene only of rest is in the data" in caplog.text
+
+
 def test_kinds_that_cannot_be_told_apart_have_the_name_of_both(adata_sc: ad.AnnData) -> None:
     groups = np.arange(45) % 3
     adata = ad.AnnData(counts(groups, 60, seed=0), obs=adata_sc.obs, var=adata_sc.var)
