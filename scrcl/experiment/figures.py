@@ -15,7 +15,7 @@ from scrcl._keys import CLUSTERS, EMBEDDING, UMAP
 from scrcl._validate import InputError
 from scrcl.clustering import tree_of
 from scrcl.data.places import place_tables
-from scrcl.markers import UNCLEAR, shown_genes
+from scrcl.markers import clear_names, shown_genes
 from scrcl.pl.columns import matched_colors
 from scrcl.results import writable
 
@@ -96,9 +96,8 @@ def _tree(result: SeedResult, names: Mapping[str, str]) -> Figure:
     """Tree of a seed; clusters of which markers say nothing clear have no name in it."""
     assert result.tree is not None  # it was drawn, or is to be
     assert result.leaves is not None
-    clear = {cluster: name for cluster, name in names.items() if name != UNCLEAR}
     tree = tree_of(result.tree, result.leaves)
-    return pl.cluster_tree(tree, len(set(result.clusters)), names=clear)
+    return pl.cluster_tree(tree, len(set(result.clusters)), names=clear_names(names))
 
 
 def _figures(

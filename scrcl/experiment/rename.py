@@ -15,7 +15,7 @@ from scrcl._keys import CLUSTERS, NAME
 from scrcl._validate import InputError
 from scrcl.experiment.figures import TREE_FIGURE, redraw_tree
 from scrcl.experiment.genes import sisters
-from scrcl.markers import UNCLEAR
+from scrcl.markers import UNCLEAR, clear_names
 from scrcl.report import REPORT, write_report
 from scrcl.results import NAMES, SUGGESTED, atomic_path, kept_on_failure, only_writer, write_csv
 
@@ -144,7 +144,7 @@ def _made_of(before: pd.Series, after: pd.Series) -> dict[str, list[str]]:
 
 
 def _tell_dropped(shown: Mapping[str, str], kept: set[str]) -> None:
-    named = {cluster: name for cluster, name in shown.items() if name != UNCLEAR}
+    named = clear_names(shown)
     dropped = [f"{name!r} ({cluster})" for cluster, name in named.items() if cluster not in kept]
     log.info("names: %d of %d are kept", len(named) - len(dropped), len(named))
     if dropped:

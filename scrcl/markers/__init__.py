@@ -7,7 +7,13 @@ from scrcl.markers.associations import (
     network_links,
 )
 from scrcl.markers.modules import gene_modules, module_activity
-from scrcl.markers.names import UNCLEAR, name_clusters, present_markers, read_marker_lists
+from scrcl.markers.names import (
+    UNCLEAR,
+    clear_names,
+    name_clusters,
+    present_markers,
+    read_marker_lists,
+)
 from scrcl.markers.pseudobulk import pseudobulk
 from scrcl.markers.ranking import rank_genes
 from scrcl.markers.shipped import SHIPPED, MarkerLists, shipped_markers
@@ -28,6 +34,7 @@ __all__ = [
     "MarkerLists",
     "Ranking",
     "association_table",
+    "clear_names",
     "embedding_links",
     "filter_markers",
     "gene_modules",

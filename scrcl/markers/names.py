@@ -158,6 +158,11 @@ def name_clusters(
     return pd.DataFrame(rows)
 
 
+def clear_names(names: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of clusters without those that say nothing clear."""
+    return {cluster: name for cluster, name in names.items() if name != UNCLEAR}
+
+
 def _parent(scores: pd.DataFrame, best: object, second: object, parents: Mapping[str, str]) -> str:
     """Return what the best two types are kinds of, if the cells prefer these to all others."""
     family = parents.get(str(best))

@@ -11,6 +11,7 @@ from anndata.io import read_elem
 
 from scrcl._keys import PARAMS
 from scrcl._validate import InputError
+from scrcl.markers import clear_names
 from scrcl.pl.colors import palette
 from scrcl.report.conditions import read_conditions
 from scrcl.report.explorer import read_explorer, read_tree
@@ -101,7 +102,7 @@ def read_content(run: RunFolder) -> Content:
     figures, unread = _figures(run)
     genes = read_genes(run.path / "markers", colors)
     notes = [*map(str, saved.get("notes", ()))]
-    explorer, given = None, run.shown_names
+    explorer, given = None, clear_names(run.shown_names)
     try:
         explorer = read_explorer(run, seed, colors=colors, names=given)
         notes += [] if explorer is None else explorer.notes

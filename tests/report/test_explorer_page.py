@@ -305,6 +305,38 @@ def test_nothing_is_wider_than_the_window_or_lies_over_another(run, started, wid
     assert overlaps == []
 
 
+SCROLLERS = """[...document.querySelectorAll(".wide")].filter((node) => node.clientWidth).map((node) => ({
+  hidden: node.scrollWidth - node.clientWidth > 1,
+  before: getComputedStyle(node.nextElementSibling, "::before").content !== "none",
+  after: getComputedStyle(node.nextElementSibling, "::after").content !== "none",
+  shade: getComputedStyle(node.nextElementSibling, "::after").backgroundImage,
+  reached: node.tabIndex === 0 && node.getAttribute("role") === "region",
+  called: node.getAttribute("aria-label"),
+}))"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_what_is_wider_than_a_phone_shows_where_there_is_more_and_keys_reach_it(run, started, dark):
+    started.size(390, 900, dark=dark, touch=True)
+    show(started, run)
+    found = started.js(SCROLLERS)
+    wide = [one for one in found if one["hidden"]]
+    assert wide
+    assert all(one["after"] and one["reached"] and one["called"] for one in wide)
+    assert not any(one["before"] for one in found)
+    assert not any(one["after"] for one in found if not one["hidden"])
+    color = "rgba(139, 152, 168, 0.69)" if dark else "rgba(27, 31, 36, 0.333)"
+    assert all(color in one["shade"] for one in wide)
+    started.js("document.querySelectorAll('.wide').forEach((node) => node.scrollBy(9999, 0))")
+    started.js("new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))")
+    moved = [one for one in started.js(SCROLLERS) if one["hidden"]]
+    assert all(one["before"] and not one["after"] for one in moved)
+
+    started.size(3000, 900, dark=dark)
+    started.until(f"!{SCROLLERS}.some((one) => one.after || one.before)")
+    assert not any(one["hidden"] for one in started.js(SCROLLERS))
+
+
 def test_a_figure_stands_in_where_scripts_are_off_and_in_print(run, page):
     shown = "[...document.querySelectorAll('.drawn, .explorer')].map((node) => getComputedStyle(node).display)"
     assert page.js(shown) == ["block", "none"]

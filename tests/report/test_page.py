@@ -221,6 +221,19 @@ def test_what_the_model_says_about_genes_is_shown_if_it_is_there(
     assert found.tags.count("img") == 3
 
 
+def test_a_cluster_without_a_clear_name_is_called_by_its_number(
+    run: Path, page: Callable[[], Page]
+) -> None:
+    names = pd.DataFrame({"cluster": [0, 1, 2], "name": ["unclear"] * 3})
+    names.to_csv(run / "cluster_names.csv", index=False)
+
+    found = page()
+
+    assert sum("unclear" in row for row in found.rows) >= 3  # the table of clusters says so
+    assert "The largest is 0 (" in found.text or "The largest is 1 (" in found.text
+    assert ", unclear" not in found.text
+
+
 def test_the_page_holds_the_files_of_the_figures_as_they_are(
     run: Path, page: Callable[[], Page]
 ) -> None:

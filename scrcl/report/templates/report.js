@@ -47,3 +47,29 @@ for (const table of document.querySelectorAll("table")) {
     }
   });
 }
+
+// What is wider than the window scrolls sideways: its edge is shaded where there is more, and it can
+// be reached by the keyboard. It is named by what it holds.
+for (const scroller of document.querySelectorAll(".wide")) {
+  const inner = scroller.firstElementChild;
+  const edges = document.createElement("div");
+  edges.className = "edges";
+  scroller.after(edges);
+  const look = () => {
+    const hidden = scroller.scrollWidth - scroller.clientWidth;
+    edges.classList.toggle("before", scroller.scrollLeft > 1);
+    edges.classList.toggle("after", hidden - scroller.scrollLeft > 1);
+    edges.style.setProperty("--high", `${scroller.offsetHeight}px`);
+    if (hidden > 1) {
+      scroller.tabIndex = 0;
+      scroller.setAttribute("role", "region");
+      scroller.setAttribute("aria-label", inner.alt || inner.getAttribute("aria-label"));
+    } else if (!scroller.classList.contains("long")) {
+      for (const name of ["tabindex", "role", "aria-label"]) scroller.removeAttribute(name);
+    }
+  };
+  scroller.addEventListener("scroll", look, { passive: true });
+  const observer = new ResizeObserver(look);
+  observer.observe(scroller);
+  observer.observe(inner);
+}
