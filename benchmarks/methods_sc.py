@@ -32,6 +32,7 @@ ABLATIONS: dict[str, dict[str, object]] = {
     "ours_counts": {"data.model_input": "counts"},
     "ours_smooth22": {"data.n_smooth": (2, 2)},
     "ours_epochs60": {"train.n_epochs": 60},
+    "ours_all_cells": {"train.batch_size": 8192},
     "ours_batch1024": {"train.batch_size": 1024},
     "ours_bfloat16": {"train.precision": "bfloat16"},
 }
