@@ -130,6 +130,20 @@ def test_seurat_gets_a_matrix_that_reads_back_and_the_lines_that_read_it(run, re
     assert 'Idents(object) <- "scrcl"' in lines
 
 
+def test_names_that_r_would_cut_or_take_for_numbers_reach_seurat_whole(run, result):
+    result.obs_names = ["lib#1", "it's", '"q"', "007", *result.obs_names[4:]]
+    result.write_h5ad(run.path / "result.h5ad")
+    folder = export_run(run, "seurat")
+    cells = gzip.decompress((folder / "barcodes.tsv.gz").read_bytes()).decode().splitlines()
+    assert cells == list(result.obs_names)
+    lines = (folder / "read.R").read_text()
+    assert 'readLines("barcodes.tsv.gz")' in lines  # as they are; ReadMtx knows comments and quotes
+    assert lines.count("read.csv(") == lines.count('colClasses = c(cell = "character")') == 2
+    for name in ("metadata.csv", "umap.csv"):
+        table = pd.read_csv(folder / name, dtype={"cell": str}, index_col="cell")
+        assert list(table.index) == cells
+
+
 def test_log_values_are_handed_to_seurat_as_such(run, result):
     sc.pp.normalize_total(result, target_sum=1e4)
     sc.pp.log1p(result)
@@ -159,6 +173,24 @@ def test_cellxgene_gets_what_its_explorer_checks(run):
         assert all(map(matplotlib.colors.is_color_like, colors))
 
 
+def test_names_and_labels_have_the_colours_of_their_clusters_in_cellxgene(run, tmp_path):
+    names = tmp_path / "names.csv"
+    names.write_text("cluster,name\n1,A\n0,Z\n")
+    rename_clusters(run, names)
+    adata = ad.read_h5ad(export_run(run, "cellxgene") / "cells.h5ad")
+
+    def colors(key):
+        return dict(zip(adata.obs[key].cat.categories, adata.uns[f"{key}_colors"], strict=True))
+
+    of_clusters = colors("scrcl")
+    assert colors("scrcl_name")["Z"] == of_clusters["0"]
+    assert colors("scrcl_name")["A"] == of_clusters["1"]
+    shared = pd.crosstab(adata.obs["cell_type"], adata.obs["scrcl"])
+    label = shared.max(axis=1).idxmax()
+    cluster = shared.loc[label].idxmax()
+    assert colors("cell_type")[label] == of_clusters[cluster]
+
+
 def test_a_layout_is_needed_for_cellxgene(run, result):
     del result.obsm["X_scrcl_umap"]
     result.write_h5ad(run.path / "result.h5ad")
@@ -183,6 +215,16 @@ def test_a_tissue_is_exported_with_its_positions(tissue_run):
         "X_umap",
         "X_spatial",
     }
+
+
+def test_a_column_that_is_stored_under_another_name_is_found(tissue_run, monkeypatch):
+    path = tissue_run.path / "result.h5ad"
+    adata = ad.read_h5ad(path)
+    adata.obs = adata.obs.rename(columns={"slice": "a_b"})
+    adata.write_h5ad(path)
+    settings = tissue_run.settings | {"slice_key": "a/b", "label_key": None}
+    monkeypatch.setattr(RunFolder, "settings", settings)
+    assert (export_run(tissue_run, "csv") / "spatial.csv").is_file()
 
 
 def test_names_in_a_store_are_unique_and_of_what_is_allowed():

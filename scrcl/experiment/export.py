@@ -21,9 +21,9 @@ from scrcl.data.expression import count_matrix, group_labels, log_expression
 from scrcl.data.lazy import is_lazy
 from scrcl.data.read import read
 from scrcl.data.validate import spatial_coords
-from scrcl.pl.columns import category_colors
+from scrcl.pl.columns import category_colors, matched_colors
 from scrcl.pl.spatial import find_slices
-from scrcl.results import atomic_folder, storable, write_csv
+from scrcl.results import atomic_folder, storable, stored_name, write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,13 +36,16 @@ log = logging.getLogger(__name__)
 _BARCODE = re.compile(r"(?<![A-Za-z])([ACGT]{14,})(-\d+)?(?![A-Za-z])")
 _OF_GENES = ("cellxgene", "seurat")
 _REGION, _SPOT = "scrcl_region", "scrcl_spot"  # columns that tell which circle a spot has
+# Lines of names, not `ReadMtx`, which cuts them at "#" and quotes; and cells that are text, "01" too.
 _READ_R = """\
 library(Seurat)  # in the folder of this file
-counts <- ReadMtx("matrix.mtx.gz", "barcodes.tsv.gz", "features.tsv.gz", feature.column = 1)
-object <- CreateSeuratObject({matrix}, meta.data = read.csv("metadata.csv", row.names = 1))
+counts <- as(Matrix::readMM("matrix.mtx.gz"), "CsparseMatrix")
+dimnames(counts) <- list(readLines("features.tsv.gz"), readLines("barcodes.tsv.gz"))
+cells <- read.csv("metadata.csv", row.names = 1, colClasses = c(cell = "character"))
+object <- CreateSeuratObject({matrix}, meta.data = cells)
 """
 _READ_UMAP_R = """\
-umap <- as.matrix(read.csv("umap.csv", row.names = 1))
+umap <- as.matrix(read.csv("umap.csv", row.names = 1, colClasses = c(cell = "character")))
 object[["umap"]] <- CreateDimReducObject(umap, key = "UMAP_", assay = "RNA")
 """
 
@@ -55,6 +58,7 @@ class _Result:
     features: str
     tissue: bool
     slice_key: str | None
+    label_key: str | None
 
 
 def export_run(
@@ -103,11 +107,17 @@ def export_run(
             "does. Run this where there is more."
         )
         raise InputError(msg)
+    settings = run.settings
+    slice_key, label_key = (
+        stored_name(settings[key]) if settings.get(key) else None
+        for key in ("slice_key", "label_key")
+    )
     result = _Result(
         adata=adata,
         features=run.features,
         tissue=run.path.parent.parent.name == "ST",
-        slice_key=run.settings.get("slice_key"),
+        slice_key=slice_key,
+        label_key=label_key,
     )
     with atomic_folder(folder, replace=replace) as part:
         FORMATS[to](result, part)
@@ -181,8 +191,14 @@ def _cellxgene(result: _Result, folder: Path) -> None:
         if (not is_number or obs[key].dtype.kind == "b") and obs[key].notna().any():
             groups = group_labels(adata, key)
             obs[key] = groups
-            colors = category_colors(adata, key, list(groups.categories))
-            uns[f"{key}_colors"] = np.array(list(colors.values()), dtype=np.str_)
+            if key in (
+                NAME,
+                result.label_key,
+            ):  # in the colours of their clusters, as in the figures
+                colors = matched_colors(adata, key)
+            else:
+                colors = list(category_colors(adata, key, list(groups.categories)).values())
+            uns[f"{key}_colors"] = np.array(colors, dtype=np.str_)
     var = expression.var.set_axis(pd.Index(expression.var[SYMBOL].astype(str)), axis=0)
     layouts = {f"X_{name}": values[:, :2] for name, values, _ in _places(result)}
     if not layouts:
