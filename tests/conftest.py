@@ -94,6 +94,12 @@ def real_data() -> Path:
     return REAL_DATA
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder for a run that the tests of a module have copies of; it is not there yet."""
+    return tmp_path_factory.mktemp("kept") / "run"
+
+
 def _simple_layout(adata: ad.AnnData) -> None:
     adata.obsm["X_scrcl_umap"] = adata.obsm["X_scrcl"][:, :2]
 

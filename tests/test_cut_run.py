@@ -20,8 +20,9 @@ TREE = ("--set", "cluster.method=consensus", "--set", "cluster.embedding=e", "--
 
 
 @pytest.fixture
-def run(runner: Runner, adata_sc: ad.AnnData) -> RunFolder:
-    return RunFolder(runner.fast("sc", adata_sc, *TREE, "--seeds", "0,1", "--n-clusters", 2))
+def run(runner: Runner, adata_sc: ad.AnnData, kept: Path) -> RunFolder:
+    given = (*TREE, "--seeds", "0,1", "--n-clusters", 2)
+    return RunFolder(runner.shared(kept, "sc", adata_sc, *given))
 
 
 def test_a_cut_is_what_a_run_with_that_number_gives(

@@ -17,9 +17,9 @@ WRITTEN = sorted(["markers.csv", "notes.txt", *FIGURES])
 
 
 @pytest.fixture
-def run(runner: Runner, adata_sc: ad.AnnData) -> Path:
+def run(runner: Runner, adata_sc: ad.AnnData, kept: Path) -> Path:
     """A run whose clusters are the true types."""
-    run = runner.fast("sc", adata_sc)
+    run = runner.shared(kept, "sc", adata_sc)
     clusters = pd.DataFrame({"obs_name": adata_sc.obs_names, "cluster": np.arange(45) % 3})
     clusters.to_csv(run / "seed_0" / "clusters.csv", index=False)
     return run

@@ -70,9 +70,9 @@ def picture(path: Path) -> None:
 
 
 @pytest.fixture
-def run(runner: Runner, adata_sc: ad.AnnData) -> Path:
+def run(runner: Runner, adata_sc: ad.AnnData, kept: Path) -> Path:
     """Two seeds with labels and the oracle, three marker genes, two figures."""
-    run = runner.fast("sc", adata_sc, "--seeds", "0,1", "--oracle")
+    run = runner.shared(kept, "sc", adata_sc, "--seeds", "0,1", "--oracle")
     (run / "markers").mkdir()
     markers(["INS", "NA", "1e5"], ["0", "1", "2"]).to_csv(run / "markers/markers.csv", index=False)
     (run / "markers" / "notes.txt").write_text("double dipping: take care\n")
