@@ -123,7 +123,7 @@ def read_content(run: RunFolder) -> Content:
         k=k,
         candidates=candidates,
         said=[str(sentence) for sentence in saved.get("evidence", ())],
-        evidence=_evidence(run, seed, cells, colors),
+        evidence=_evidence(run, seed, cells, colors, noun=noun),
         genes=genes,
         associations=[
             *associations(run.path, colors),
@@ -185,12 +185,14 @@ def _clusters(run: RunFolder, seed: int, cells: pd.DataFrame, colors: Mapping[st
 
 
 def _evidence(
-    run: RunFolder, seed: int, cells: pd.DataFrame, colors: Mapping[str, str]
+    run: RunFolder, seed: int, cells: pd.DataFrame, colors: Mapping[str, str], *, noun: str
 ) -> Table | None:
     tree = read_tree(run, seed)
     if tree is None:
         return None
-    return evidence(tree[0], cells.loc[tree[1].index, "cluster"].to_numpy(np.intp), colors)
+    return evidence(
+        tree[0], cells.loc[tree[1].index, "cluster"].to_numpy(np.intp), colors, noun=noun
+    )
 
 
 def _figures(run: RunFolder) -> tuple[dict[str, list[Picture]], list[str]]:

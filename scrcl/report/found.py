@@ -70,7 +70,11 @@ def sentences(
 
 
 def evidence(
-    tree: ClusterTree, clusters: NDArray[np.integer], colors: Mapping[str, str]
+    tree: ClusterTree,
+    clusters: NDArray[np.integer],
+    colors: Mapping[str, str],
+    *,
+    noun: str = "cells",
 ) -> Table | None:
     """Show the splits that made the clusters, and those that would come next.
 
@@ -82,6 +86,8 @@ def evidence(
         Cluster of each cell, (n_obs,), 0, 1, ...
     colors
         Cluster to colour.
+    noun
+        What a row of the data is.
 
     Returns
     -------
@@ -116,13 +122,14 @@ def evidence(
         )
     if not rows:
         return None
+    heads = [noun if head == "cells" else head for head in _HEADS]
     caption = (
         "The splits that made the clusters, from the root of the tree on, and those that would come "
         "next. Distance: of the two sides, beside that of one group cut in halves. Mixing: how often "
-        "the partitions put cells of both sides together (0: never, 1: as if they were one). Genes: "
+        f"the partitions put {noun} of both sides together (0: never, 1: as if they were one). Genes: "
         "how many tell the sides apart."
     )
-    return Table(caption=caption, columns=_HEADS, rows=rows)
+    return Table(caption=caption, columns=heads, rows=rows)
 
 
 def _side(clusters: Sequence[int], colors: Mapping[str, str]) -> Cell:

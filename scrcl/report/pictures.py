@@ -31,6 +31,9 @@ CAPTIONS = {
     "n_clusters": "The criterion for every number of clusters that was tried; high is good.",
     "composition": "Share of the cells that each cluster has, a dot a sample; the line is the mean of "
     "a condition. Right, where it was tested: log odds ratios with 95 % intervals.",
+    "gene_associations": "How much the model ties each gene to a cluster, beside the gene's Wilcoxon score "
+    "there. Named: the strongest.",
+    "gene_modules": "Mean activity of each module of genes in each cluster.",
     "training_curve": "The loss and its parts over the epochs.",
     "confusion": "How the labels are spread over the clusters that were found without them.",
     "confusion_oracle": "Oracle: how the labels are spread over the clusters of the epoch that the "

@@ -59,6 +59,10 @@ def test_each_split_is_shown_with_the_clusters_on_its_sides_and_what_would_be_ne
     ]
     assert [row[-1] for row in found] == ["yes", "yes", "no (depth alone tells them apart)"]
     assert found[2][-3:-1] == ["L", "R"]
+    of_spots = evidence(tree, tree.clusters(3).labels, COLORS, noun="spots")
+    assert of_spots is not None
+    assert "spots" in of_spots.columns
+    assert "cells" not in f"{of_spots.columns} {of_spots.caption}"
 
 
 @pytest.mark.parametrize("seed", range(3))
