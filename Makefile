@@ -38,6 +38,9 @@ lint: .venv/.dev
 check: lint
 	$(MAKE) --no-print-directory test ARGS=--cov
 
+# Two tutorials, their commands and the gallery run beside each other, with one thread each.
+docs: export OMP_NUM_THREADS ?= 1
+docs: export NUMBA_NUM_THREADS ?= 1
 docs: .venv/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 	@echo "Documentation: site/index.html"
