@@ -12,7 +12,7 @@ from scipy.special import ndtr, stdtr
 from scipy.stats import false_discovery_control, rankdata
 
 from scrcl.clustering.consensus import Consensus, sums_below
-from scrcl.clustering.tree import AREA, DEPTHS
+from scrcl.clustering.tree import AREA, DEPTH
 
 # A gene tells two sides apart if all of this holds.
 MIN_LOG2_FOLD = 1.0
@@ -103,8 +103,8 @@ def split_evidence(
         side: 0 to 1, and independent of how fine the partitions are.
     ``distance``
         Mahalanobis distance of the sides' means in the components, corrected for its bias; or that
-        among cells of like depth (ten classes of their counts or, if these are not known, of their
-        number of genes), if it is less: what is left of the distance where depth is no difference.
+        among cells of like depth (ten classes of their total counts), if it is less: what is left
+        of the distance where depth is no difference.
     ``null_distance``
         The same for two halves (by 2-means) of a Gaussian with the node's size, on average: what
         clustering finds where nothing is to be found. The distance does not depend on the
@@ -130,9 +130,8 @@ def split_evidence(
     left, right = merges.T
     null = gaussian_null(seed=seed) if null is None else null
     distance, mean, deviation = _distances(merges, cells, counts, expression.components, null=null)
-    depth = next((name for name in DEPTHS if name in expression.covariates), None)
-    if depth is not None:
-        known = expression.covariates[depth].to_numpy(np.float64)
+    if DEPTH in expression.covariates:
+        known = expression.covariates[DEPTH].to_numpy(np.float64)
         distance = np.minimum(distance, _of_like(merges, cells, expression.components, known))
     n_genes, genes = _telling_genes(found, below, counts, expression)
     excess = (distance - mean) / np.maximum(deviation, 1e-12)

@@ -23,8 +23,8 @@ EXPLAINED = 0.99
 """Area under the ROC curve from which a covariate alone explains a split."""
 AREA = "auc_"
 """How columns with such areas begin."""
-DEPTHS = ("n_counts", "n_genes")
-"""Covariates that say how deep a cell was read; the first that is known counts."""
+DEPTH = "n_counts"
+"""The covariate that says how deep a cell was read."""
 _SAID = {
     "n_counts": "depth",
     "n_genes": "number of genes",
@@ -117,16 +117,11 @@ class ClusterTree:
         return apart.to_numpy()
 
     @property
-    def depth(self) -> str | None:
-        """What says how deep a cell was read: its counts or, if they are not known, its genes."""
-        return next((name for name in DEPTHS if f"{AREA}{name}" in self.splits), None)
-
-    @property
     def by_depth(self) -> "pd.Series[bool]":
-        """Splits whose sides the depth of the cells alone tells apart."""
-        if self.depth is None:
+        """Splits whose sides the cells' total counts alone tell apart: a difference in depth."""
+        if AREA + DEPTH not in self.splits:
             return pd.Series(data=False, index=self.splits.index)
-        return self.splits[f"{AREA}{self.depth}"] >= EXPLAINED
+        return self.splits[AREA + DEPTH] >= EXPLAINED
 
     @property
     def explained_by(self) -> "pd.Series[str]":

@@ -1,7 +1,7 @@
 """What the tree of clusters says, in sentences."""
 
 from scrcl._text import counted
-from scrcl.clustering.tree import AREA, SMALLEST, ClusterTree
+from scrcl.clustering.tree import AREA, DEPTH, SMALLEST, ClusterTree
 
 
 def said_of(tree: ClusterTree, n_clusters: int) -> list[str]:
@@ -92,10 +92,9 @@ def _is_depth(tree: ClusterTree, node: int) -> bool:
 
 def _depth_only(tree: ClusterTree, number: int, node: int) -> str:
     row = _row(tree, node)
-    told = "their total counts" if tree.depth == "n_counts" else "the numbers of their genes"
     return (
         f"Cluster {number} holds {row['n_left']:,.0f} and {row['n_right']:,.0f} cells that differ in "
-        f"depth, not in type: {told} alone tell them apart (AUC {row[f'{AREA}{tree.depth}']:.3f}). "
+        f"depth, not in type: their total counts alone tell them apart (AUC {row[AREA + DEPTH]:.3f}). "
         "They were left together."
     )
 

@@ -186,8 +186,6 @@ def expression_of(data: TrainingData) -> Expression:
     if quality is not None:
         measured = quality.loc[data.prepared.kept]
         covariates = measured[[name for name in COVARIATES if name in measured]]
-    if not {"n_counts", "n_genes"} & set(covariates):  # what is left of the depth in other values
-        covariates = covariates.assign(n_genes=np.diff(log_norm.X.indptr))
     if data.batches is not None:
         covariates = covariates.assign(batch=pd.Categorical(data.batches))
     if data.spots is not None and data.spots.slices is not None:

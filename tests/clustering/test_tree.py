@@ -118,7 +118,6 @@ def test_each_kind_of_evidence_is_needed(column, value):
 def test_only_depth_bars_a_split_other_covariates_are_told():
     assert four_groups(auc_n_counts=0.98, auc_mitochondrial=1.0).n_supported == 4
     assert four_groups(auc_n_counts=0.98, auc_n_genes=1.0).n_supported == 4
-    assert four_groups(auc_n_genes=1.0).n_supported == 1  # counts are not known
 
 
 def test_the_bar_moves_the_number_without_changing_the_tree():
