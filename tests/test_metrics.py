@@ -340,7 +340,7 @@ def test_continuity_equals_its_dense_definition() -> None:
     ("labels", "coords", "complaint"),
     [
         pytest.param([0], LINE[:1], "got 1 spot,", id="one spot"),
-        pytest.param([0, None], LINE[:2], "1 of them without a domain", id="no domain"),
+        pytest.param([0, 0, None], LINE[:3], "3 spots, 1 of them without a domain", id="no domain"),
         pytest.param([0, 1, 1], LINE, "for 3 spots", id="lengths"),
     ],
 )
@@ -349,3 +349,17 @@ def test_spots_that_cannot_be_scored_are_said_in_one_line(
 ) -> None:
     with pytest.raises(InputError, match=complaint):
         metrics.spatial_scores(labels, coords)
+
+
+def test_partitions_of_other_cells_are_counted() -> None:
+    with pytest.raises(InputError, match=r"got 3 and 2 cells, 1 of them without a cluster"):
+        metrics.adjusted_rand_index([0, 1, None], [0, 1])
+
+
+@pytest.mark.parametrize("score", [metrics.pas, metrics.local_purity])
+def test_ten_spots_are_near_by_default(score) -> None:
+    rng = np.random.default_rng(0)
+    labels, coords = rng.integers(0, 2, 201), rng.random((201, 2))
+    values = [score(labels, coords, n) for n in (9, 10, 11)]
+    assert score(labels, coords) == values[1]
+    assert len(set(values)) == 3
