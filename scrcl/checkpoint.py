@@ -85,7 +85,6 @@ class Checkpoint:
         OSError
             If it cannot be written; the old one is still there.
         """
-        self._last = time.monotonic()
         part = self.path.with_name(f".{self.path.name}.part")
         try:
             with part.open("wb") as file:
@@ -99,6 +98,9 @@ class Checkpoint:
             raise
         finally:
             part.unlink(missing_ok=True)
+            self._last = (
+                time.monotonic()
+            )  # after it: a slow disk must not be written to all the time
 
 
 def identify(*parts: object) -> str:
