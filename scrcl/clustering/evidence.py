@@ -36,7 +36,8 @@ _LIKE = 8
 _CELLS_PER_CLASS, _MOST_CLASSES = 20, 10
 """Cells of like depth go together: so many at least, in so many classes at most."""
 
-_Ranked: TypeAlias = Callable[[NDArray[np.intp], int], list[NDArray[np.floating]]]
+_AreaOf: TypeAlias = Callable[[NDArray[np.intp], int], float]
+"""From the cells of a node, those of its left side first, and their number to the area, .5 to 1."""
 NullOfNode: TypeAlias = Callable[[NDArray[np.intp], int], tuple[float, float]]
 """From the cells of a node and a number of components to mean and deviation of the distance of its
 halves where there is nothing to be found."""
@@ -151,27 +152,22 @@ def split_evidence(
         index=pd.RangeIndex(n_leaves, 2 * n_leaves - 1, name="node"),
     )
     for name, values in expression.covariates.items():
-        ranked = _shares_ranked if isinstance(values.dtype, pd.CategoricalDtype) else _values_ranked
-        table[f"{AREA}{name}"] = _areas(merges, cells, ranked(values))
+        area_of = _of_categories if isinstance(values.dtype, pd.CategoricalDtype) else _of_numbers
+        table[f"{AREA}{name}"] = _areas(merges, cells, area_of(values))
     return table
 
 
 def _areas(
     merges: NDArray[np.intp],
     cells: list[NDArray[np.intp]],
-    ranked: _Ranked,
+    area_of: _AreaOf,
 ) -> NDArray[np.float64]:
-    """Area under the ROC curve of every split, (n_splits,).
-
-    ``ranked`` gives numbers to some cells, of which so many belong to the left side, in one or more
-    ways; the best one counts.
-    """
+    """Area under the ROC curve of every split, (n_splits,)."""
     areas = np.full(len(merges), 0.5)
     for step, (left, right) in enumerate(merges):
         n_left, n_right = len(cells[left]), len(cells[right])
-        node = cells[len(merges) + 1 + step]
         if min(n_left, n_right) >= _CELLS_FOR_AREA:
-            areas[step] = max(0.5, *(_area(own, n_left) for own in ranked(node, n_left)))
+            areas[step] = area_of(cells[len(merges) + 1 + step], n_left)
     return areas
 
 
@@ -182,17 +178,18 @@ def _area(values: NDArray[np.floating], n_left: int) -> float:
     return float(area)
 
 
-def _values_ranked(values: "pd.Series[float]") -> _Ranked:
-    """Rank by a number, and by the side of the cells next to it, unless some cell has none."""
+def _of_numbers(values: "pd.Series[float]") -> _AreaOf:
+    """By a number in either order, or by the side of the cells next to it, whichever tells more."""
     numbers = values.to_numpy(np.float64)
 
-    def rank(cells: NDArray[np.intp], n_left: int) -> list[NDArray[np.floating]]:
+    def area_of(cells: NDArray[np.intp], n_left: int) -> float:
         own = numbers[cells]
         if not np.isfinite(own).all():
-            return [np.zeros(len(own))]
-        return [own, -own, _share_nearby(own, n_left)]
+            return 0.5
+        area = _area(own, n_left)
+        return max(area, 1.0 - area, _area(_share_nearby(own, n_left), n_left))
 
-    return rank
+    return area_of
 
 
 def _share_nearby(values: NDArray[np.floating], n_left: int) -> NDArray[np.float64]:
@@ -210,17 +207,17 @@ def _share_nearby(values: NDArray[np.floating], n_left: int) -> NDArray[np.float
     return np.asarray((np.bincount(np.sort(of_value), share) / n_same)[of_value])
 
 
-def _shares_ranked(values: "pd.Series[Any]") -> _Ranked:
-    """Rank categories by the share of their cells on the left side; all missing ones are one."""
+def _of_categories(values: "pd.Series[Any]") -> _AreaOf:
+    """By the share of each category's cells on the left side; all missing ones are one."""
     codes = values.cat.codes.to_numpy(np.intp) + 1
 
-    def rank(cells: NDArray[np.intp], n_left: int) -> list[NDArray[np.floating]]:
+    def area_of(cells: NDArray[np.intp], n_left: int) -> float:
         own = codes[cells]
         n_all = np.bincount(own)
         share = np.bincount(own[:n_left], minlength=len(n_all)) / n_all.clip(1)
-        return [share[own]]
+        return _area(share[own], n_left)
 
-    return rank
+    return area_of
 
 
 def _below(merges: NDArray[np.intp]) -> NDArray[np.intp]:

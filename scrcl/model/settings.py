@@ -64,29 +64,30 @@ def check_config(config: Config) -> None:
         If single cells are to be clustered by their neighbours on a tissue.
     """
     name, task = config.cluster.method, config.task
-    if task not in get_method(name).tasks:
+    method = get_method(name)
+    if task not in method.tasks:
         fitting = [other for other in METHODS if task in get_method(other).tasks]
         kinds = {"sc": "single cells", "st": "spots"}
-        takes = " or ".join(kinds[other] for other in get_method(name).tasks)
+        takes = " or ".join(kinds[other] for other in method.tasks)
         msg = (
             f"cluster.method: got {name!r}, wanted {takes} for it, not {kinds[task]}. Choose one of "
             f"{fitting}, or --preset paper."
         )
         raise InputError(msg)
-    if config.data.graph not in get_method(name).graphs:
+    if config.data.graph not in method.graphs:
         msg = (
             f"data.graph: got {config.data.graph!r} with cluster.method {name!r}, wanted one of "
-            f"{list(get_method(name).graphs)}. Leave it out, or set cluster.method."
+            f"{list(method.graphs)}. Leave it out, or set cluster.method."
         )
         raise InputError(msg)
-    if config.data.use_rep is not None and not get_method(name).takes_rep:
+    if config.data.use_rep is not None and not method.takes_rep:
         fitting = [other for other in METHODS if get_method(other).takes_rep]
         msg = (
             f"data.use_rep: got {config.data.use_rep!r} with cluster.method {name!r}, wanted one of "
             f"{fitting}, which take one more view. Leave use_rep out, or set cluster.method."
         )
         raise InputError(msg)
-    if config.cluster.granularity != 1.0 and not get_method(name).has_tree:
+    if config.cluster.granularity != 1.0 and not method.has_tree:
         fitting = [other for other in METHODS if get_method(other).has_tree]
         msg = (
             f"cluster.granularity: got {config.cluster.granularity:g} with cluster.method {name!r}, "
